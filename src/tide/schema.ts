@@ -207,3 +207,42 @@ export type Row<N extends TableName> = {
 
 /** Everything that a finished recording holds, in memory. */
 export type Tables = { [N in TableName]: Table<N> };
+
+/**
+ * What a value of an index or code column may be; a reader refuses a file that breaks it. table: an index of that table; limit: below
+ * that number; none: or NONE; before: only rows before its own (parents before children).
+ */
+export interface ColumnCheck {
+  table?: TableName;
+  limit?: number;
+  none?: boolean;
+  before?: boolean;
+}
+
+const CHECKS: { [N in TableName]?: { [K in keyof (typeof SCHEMA)[N]]?: ColumnCheck } } = {
+  codes: { owner: { limit: 5 } },
+  frames: { code: { table: "codes" } },
+  stacks: { parent: { table: "stacks", none: true, before: true }, frame: { table: "frames" }, site: { table: "sites" } },
+  sites: { code: { table: "codes" }, innerFrame: { table: "frames", none: true }, heaviestStack: { table: "stacks", none: true } },
+  timeline: { process: { table: "processes" } },
+  marks: { process: { table: "processes" } },
+  liveCurve: { process: { table: "processes" } },
+  peakStacks: { process: { table: "processes" }, stack: { table: "stacks" } },
+  endStacks: { process: { table: "processes" }, stack: { table: "stacks" } },
+  allocatedStacks: { process: { table: "processes" }, stack: { table: "stacks" } },
+  checkpoints: { process: { table: "processes" }, site: { table: "sites" } },
+  siteFeatures: {
+    process: { table: "processes" },
+    site: { table: "sites" },
+    verdict: { limit: VERDICTS.length },
+    confidence: { limit: CONFIDENCES.length },
+    driverFrame: { table: "frames", none: true },
+    driverStack: { table: "stacks", none: true },
+    unit: { limit: UNITS.length },
+  },
+};
+
+/** The checks of a table's columns, by column name. */
+export function checkedColumns(name: TableName): Readonly<Record<string, ColumnCheck | undefined>> {
+  return (CHECKS[name] ?? {}) as Record<string, ColumnCheck | undefined>;
+}
