@@ -28,7 +28,14 @@ if (view.getUint32(0) !== 0x7f454c46 || bytes[4] !== 2 || bytes[5] !== 1) fail("
 const headers = [];
 for (let i = 0; i < view.getUint16(56, true); i++) {
   const at = u64(32) + i * view.getUint16(54, true);
-  headers.push({ at, type: view.getUint32(at, true), offset: u64(at + 8), address: u64(at + 16), fileSize: u64(at + 32), memorySize: u64(at + 40) });
+  headers.push({
+    at,
+    type: view.getUint32(at, true),
+    offset: u64(at + 8),
+    address: u64(at + 16),
+    fileSize: u64(at + 32),
+    memorySize: u64(at + 40),
+  });
 }
 const loads = headers.filter((h) => h.type === PT_LOAD);
 const interpreter = headers.find((h) => h.type === PT_INTERP) ?? fail("a static program has no loader");
@@ -46,7 +53,8 @@ const room = loads
 if (!room) fail("no unused room at the end of a segment");
 
 const entries = [];
-for (let at = dynamic.offset; at < dynamic.offset + dynamic.fileSize; at += 16) entries.push({ at, tag: u64(at), value: u64(at + 8) });
+for (let at = dynamic.offset; at < dynamic.offset + dynamic.fileSize; at += 16)
+  entries.push({ at, tag: u64(at), value: u64(at + 8) });
 const end = entries.findIndex((entry) => entry.tag === DT_NULL);
 if (entries.some((entry) => entry.tag === DT_RPATH)) fail("it has a DT_RPATH already");
 if (end < 0 || end + 1 >= entries.length) fail("no spare entry in the dynamic section");

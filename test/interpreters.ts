@@ -38,7 +38,11 @@ export function interpreters(): readonly Interpreter[] {
 
 /** The newest interpreter of a minor version, or why there is none. */
 export function interpreter(minor: string): (Interpreter & { skip?: undefined }) | { skip: string } {
-  return interpreters().findLast((one) => one.minor === minor) ?? { skip: `(skipped: no CPython ${minor} here, see scripts/interpreters.sh)` };
+  return (
+    interpreters().findLast((one) => one.minor === minor) ?? {
+      skip: `(skipped: no CPython ${minor} here, see scripts/interpreters.sh)`,
+    }
+  );
 }
 
 /** One interpreter a minor version (the newest of each), for matrices where patch releases do not matter. */
