@@ -1,0 +1,318 @@
+/* The event file: slots, staging regions, commit, append. No descriptor stays open between writes, since programs close all of theirs and
+ * re-use the numbers; the file is opened by path and must still be the one that was created. */
+#include "agent.h"
+#include "event.h"
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#define ROOM 96 /* the largest event with every control that may precede it */
+
+static struct header *header;
+static char path[1200];
+static dev_t device;
+static ino_t inode;
+static atomic_flag file_lock = ATOMIC_FLAG_INIT;
+static struct chunk *free_regions[256];
+static uint32_t free_region_count;
+
+static struct chunk *dictionary;
+static uint64_t dictionary_serial;
+
+/* What a fork child tells of its parent; filled at the fork. */
+static struct { uint32_t pid, ordinal; uint64_t order, nodes, codes; } parent;
+
+struct header *out_header(void) { return header; }
+bool out_is_open(void) { return header != NULL; }
+
+static void lock(atomic_flag *flag) {
+    while (atomic_flag_test_and_set_explicit(flag, memory_order_acquire)) syscall(SYS_sched_yield);
+}
+static void unlock(atomic_flag *flag) { atomic_flag_clear_explicit(flag, memory_order_release); }
+
+static char *put_text(char *to, const char *text) {
+    while (*text) *to++ = *text++;
+    return to;
+}
+static char *put_number(char *to, uint32_t n) {
+    char digits[12];
+    int count = 0;
+    do digits[count++] = (char)('0' + n % 10); while (n /= 10);
+    while (count) *to++ = digits[--count];
+    return to;
+}
+
+static struct clock_triple now_triple(void) {
+    return (struct clock_triple){ sys_tick(), sys_clock(CLOCK_MONOTONIC), sys_clock(CLOCK_REALTIME) };
+}
+
+/* Would writing up to `end` raise SIGXFSZ or pass the user's own limit? */
+static bool beyond_limits(uint64_t end) {
+    struct rlimit limit;
+    if (syscall(SYS_prlimit64, 0, RLIMIT_FSIZE, NULL, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY && end > limit.rlim_cur) {
+        life_turn_off(OFF_FILE_LIMIT);
+        return true;
+    }
+    if (g_settings.max_bytes && end > g_settings.max_bytes) {
+        life_turn_off(OFF_MAX_BYTES);
+        return true;
+    }
+    return false;
+}
+
+static int reopen(void) {
+    int fd = sys_open(path, O_RDWR, 0);
+    struct stat st;
+    if (fd >= 0 && fstat(fd, &st) == 0 && st.st_dev == device && st.st_ino == inode) return fd;
+    if (fd >= 0) syscall(SYS_close, fd);
+    life_turn_off(OFF_FILE_GONE);
+    return -1;
+}
+
+/* Blocks on disk must exist before a region is mapped: a store to a hole of a full disk is SIGBUS. */
+static bool allocate(int fd, uint64_t offset, uint64_t bytes) {
+    if (syscall(SYS_fallocate, fd, 0, offset, bytes) == 0) return true;
+    if (errno == EOPNOTSUPP || errno == ENOSYS) {
+        static const char zeros[4096];
+        uint64_t done = 0;
+        while (done < bytes && syscall(SYS_pwrite64, fd, zeros, sizeof zeros, offset + done) == (long)sizeof zeros) done += sizeof zeros;
+        if (done == bytes) return true;
+    }
+    life_turn_off(OFF_DISK_FULL);
+    return false;
+}
+
+static void fill_header(uint32_t ordinal) {
+    memcpy(header->magic, "TIDEEVT1", 8);
+    header->version = FORMAT_VERSION;
+    header->slot_size = SLOT;
+    header->pid = life_pid();
+    header->parent_pid = (uint32_t)syscall(SYS_getppid);
+    header->ordinal = ordinal;
+    header->python_hex = g_python_hex;
+    header->mode = g_settings.mode;
+    header->flags = (g_python_hooks ? FLAG_HOOKS : 0) | (g_python_late ? FLAG_LATE : 0) | (parent.pid ? FLAG_FORK : 0) |
+                    (g_python_through_malloc ? FLAG_THROUGH_MALLOC : 0);
+    header->interval = g_settings.interval;
+    atomic_store(&header->slots, 1);
+    header->start = header->last = now_triple();
+    header->fork_pid = parent.pid;
+    header->fork_ordinal = parent.ordinal;
+    header->fork_order = parent.order;
+    header->fork_nodes = parent.nodes;
+    header->fork_codes = parent.codes;
+    long n = syscall(SYS_readlink, "/proc/self/exe", header->exe, sizeof header->exe);
+    header->exe_length = n > 0 ? (uint32_t)n : 0;
+    n = syscall(SYS_getcwd, header->cwd, sizeof header->cwd);
+    header->cwd_length = n > 0 ? (uint32_t)n - 1 : 0; /* the system call counts the NUL */
+    n = sys_read_file("/proc/self/cmdline", header->cmdline, sizeof header->cmdline);
+    header->cmdline_length = n > 0 ? (uint32_t)n : 0;
+}
+
+static bool open_file(void) {
+    uint32_t ordinal = 0;
+    int fd = -1;
+    for (; ordinal < 10000; ordinal++) {
+        char *p = put_text(path, g_folder);
+        p = put_number(put_text(p, "/"), life_pid());
+        p = put_text(put_number(put_text(p, "."), ordinal), ".events");
+        *p = 0;
+        fd = sys_open(path, O_RDWR | O_CREAT | O_EXCL, 0600);
+        if (fd >= 0 || errno != EEXIST) break;
+    }
+    if (fd < 0) {
+        life_turn_off(errno == ENOSPC ? OFF_DISK_FULL : OFF_FILE_GONE);
+        return false;
+    }
+    struct stat st;
+    bool ok = fstat(fd, &st) == 0 && !beyond_limits(SLOT) && allocate(fd, 0, sizeof(struct header));
+    if (ok) {
+        device = st.st_dev;
+        inode = st.st_ino;
+        struct header *h = sys_map_shared(fd, 0, sizeof(struct header));
+        if (!h) life_turn_off(OFF_ADDRESS_SPACE);
+        else header = h, fill_header(ordinal);
+        ok = h != NULL;
+    }
+    syscall(SYS_close, fd);
+    return ok;
+}
+
+static struct chunk *new_region(void) {
+    if (!header && !open_file()) return NULL;
+    if (free_region_count) return free_regions[--free_region_count];
+    int fd = reopen();
+    if (fd < 0) return NULL;
+    struct chunk *region = NULL;
+    uint64_t slot = atomic_fetch_add(&header->slots, 1);
+    if (!beyond_limits((slot + 1) * SLOT) && allocate(fd, slot * SLOT, SLOT)) {
+        region = sys_map_shared(fd, slot * SLOT, SLOT);
+        if (!region) life_turn_off(OFF_ADDRESS_SPACE);
+    }
+    syscall(SYS_close, fd);
+    return region;
+}
+
+/* Copies a full staging region to a slot of its own. On failure the region keeps what it has, and is what the reader finds. */
+static bool append(const struct chunk *region) {
+    int fd = reopen();
+    if (fd < 0) return false;
+    uint64_t slot = atomic_fetch_add(&header->slots, 1);
+    size_t bytes = sizeof(struct chunk) + region->used;
+    bool ok = false;
+    if (!beyond_limits((slot + 1) * SLOT)) {
+        ok = syscall(SYS_pwrite64, fd, region, bytes, slot * SLOT) == (long)bytes;
+        if (!ok) life_turn_off(OFF_DISK_FULL);
+    }
+    syscall(SYS_close, fd);
+    header->last = now_triple();
+    return ok;
+}
+
+static void begin_chunk(struct thread *t) {
+    struct chunk *c = t->chunk;
+    atomic_store_explicit(&c->used, 0, memory_order_release);
+    atomic_signal_fence(memory_order_seq_cst);
+    c->magic = CHUNK_MAGIC;
+    c->kind = CHUNK_EVENTS;
+    c->thread = t->index;
+    c->serial = t->serial;
+    c->order = t->order;
+    c->interval = t->interval;
+    c->tick = t->tick = sys_tick();
+    c->bases[0] = t->bases[0];
+    c->bases[1] = t->bases[1];
+    c->tid = t->tid;
+    t->position = sizeof(struct chunk);
+    t->since_time = 0;
+}
+
+static void announce(struct thread *t) {
+    uint64_t words[2] = { (uint64_t)t->index | (uint64_t)t->tid << 32, sys_tick() };
+    char name[32];
+    long n = sys_read_file("/proc/thread-self/comm", name, sizeof name);
+    struct part parts[] = { { words, sizeof words }, { name, n > 0 ? (uint32_t)n - 1 : 0 } };
+    lock_dictionary();
+    dictionary_record(RECORD_THREAD, parts, 2);
+    unlock_dictionary();
+}
+
+bool out_flush(struct thread *t) {
+    if (!atomic_load_explicit(&g_recording, memory_order_relaxed)) return false;
+    if (t->chunk && t->pid != (uint32_t)syscall(SYS_getpid)) thread_fork_child(); /* a clone that ran no fork handler */
+    lock(&file_lock);
+    bool first = !t->chunk;
+    bool ok = first ? (t->chunk = new_region()) != NULL : append(t->chunk);
+    unlock(&file_lock);
+    if (!ok) return false;
+    t->pid = life_pid();
+    if (first) t->serial = 0;
+    else t->serial++;
+    begin_chunk(t);
+    if (first) announce(t);
+    return true;
+}
+
+bool out_ready(struct thread *t) {
+    if (LIKELY(t->chunk && t->position + ROOM <= SLOT)) return true;
+    return out_flush(t);
+}
+
+void out_release(struct thread *t) {
+    if (!t->chunk || t->pid != life_pid()) return;
+    lock(&file_lock);
+    bool kept = t->chunk->used == 0 || append(t->chunk);
+    if (kept && free_region_count < sizeof free_regions / sizeof free_regions[0]) {
+        atomic_store_explicit(&t->chunk->used, 0, memory_order_release);
+        free_regions[free_region_count++] = t->chunk;
+    }
+    t->chunk = NULL;
+    unlock(&file_lock);
+}
+
+/* ---- dictionary: one stream, under the dictionary lock ---- */
+
+static bool begin_dictionary(void) {
+    if (!dictionary) {
+        lock(&file_lock);
+        dictionary = new_region();
+        unlock(&file_lock);
+        if (!dictionary) return false;
+        dictionary_serial = 0;
+    } else {
+        lock(&file_lock);
+        bool ok = append(dictionary);
+        unlock(&file_lock);
+        if (!ok) return false;
+        dictionary_serial++;
+    }
+    atomic_store_explicit(&dictionary->used, 0, memory_order_release);
+    atomic_signal_fence(memory_order_seq_cst);
+    dictionary->magic = CHUNK_MAGIC;
+    dictionary->kind = CHUNK_DICTIONARY;
+    dictionary->thread = 0;
+    dictionary->serial = dictionary_serial;
+    return true;
+}
+
+bool dictionary_record(uint32_t type, const struct part *parts, int count) {
+    uint32_t length = 0;
+    for (int i = 0; i < count; i++) length += parts[i].length;
+    uint32_t bytes = 8 + ((length + 7) & ~7u);
+    if (bytes > SLOT - sizeof(struct chunk)) return false; /* callers leave out what is too long */
+    if ((!dictionary || dictionary->used + bytes > SLOT - sizeof(struct chunk)) && !begin_dictionary()) return false;
+    char *to = (char *)(dictionary + 1) + dictionary->used;
+    memcpy(to, &type, 4);
+    memcpy(to + 4, &length, 4);
+    to += 8;
+    for (int i = 0; i < count; i++) {
+        memcpy(to, parts[i].bytes, parts[i].length);
+        to += parts[i].length;
+    }
+    memset(to, 0, bytes - 8 - length);
+    atomic_store_explicit(&dictionary->used, dictionary->used + bytes, memory_order_release);
+    return true;
+}
+
+/* ---- fork, end ---- */
+
+void out_fork_child(void) {
+    if (header) {
+        parent.pid = header->pid;
+        parent.ordinal = header->ordinal;
+        parent.order = atomic_load(&g_order) >> 20;
+        parent.nodes = trie_nodes();
+        parent.codes = trie_codes();
+    }
+    /* The regions stay mapped, shared with the parent: never touched again here. */
+    header = NULL;
+    dictionary = NULL;
+    free_region_count = 0;
+    atomic_flag_clear(&file_lock);
+}
+
+static uint64_t status_field(const char *status, const char *name) {
+    const char *at = strstr(status, name);
+    uint64_t value = 0;
+    if (!at) return 0;
+    for (at += strlen(name); *at == ' ' || *at == '\t'; at++) {}
+    for (; *at >= '0' && *at <= '9'; at++) value = value * 10 + (uint64_t)(*at - '0');
+    return value * 1024;
+}
+
+void out_leave(uint32_t state) {
+    if (!header || header->pid != (uint32_t)syscall(SYS_getpid)) return; /* a vfork child shares our memory */
+    char status[4096];
+    if (sys_read_file("/proc/self/status", status, sizeof status) > 0) {
+        header->hwm_bytes = status_field(status, "VmHWM:");
+        header->rss_bytes = status_field(status, "VmRSS:");
+    }
+    header->own_bytes = sys_own_resident();
+    header->nodes = trie_nodes();
+    header->codes = trie_codes();
+    header->last = now_triple();
+    if (header->state != STATE_OFF) header->state = state;
+}

@@ -1,0 +1,317 @@
+/* The interpreter in this process: which one, its allocator domains, its thread states. Symbols come from the dynamic table, which stripped and static
+ * interpreters export too. */
+#include "agent.h"
+#include "frames_table.h"
+#include "layout.h"
+#include "slow.h"
+#include <dlfcn.h>
+#include <stdlib.h>
+
+struct layout L;
+uint32_t g_python_hex;
+bool g_python_hooks, g_python_late, g_python_through_malloc;
+
+typedef struct {
+    void *ctx;
+    void *(*malloc)(void *ctx, size_t size);
+    void *(*calloc)(void *ctx, size_t count, size_t size);
+    void *(*realloc)(void *ctx, void *p, size_t size);
+    void (*free)(void *ctx, void *p);
+} allocator; /* PyMemAllocatorEx */
+typedef struct {
+    void *ctx;
+    void *(*alloc)(void *ctx, size_t size);
+    void (*free)(void *ctx, void *p, size_t size);
+} arena_allocator; /* PyObjectArenaAllocator */
+enum { RAW, MEM, OBJ };
+
+static void (*get_allocator)(int, allocator *), (*set_allocator)(int, allocator *);
+static void (*get_arena)(arena_allocator *), (*set_arena)(arena_allocator *);
+static const char *(*unchecked_get)(void), *(*gilstate_get)(void);
+static void (*code_dealloc)(void *);
+static const char *code_type;
+static allocator original[3];
+static arena_allocator original_arena;
+
+/* Requests above this size reach malloc and are counted there. The debug allocator adds 24 bytes of its own, so that fewer stay with pymalloc. */
+static size_t small_limit = 512;
+
+static struct { uintptr_t start, end; } own_text[4];
+
+bool python_owns(const void *address) {
+    uintptr_t a = (uintptr_t)address;
+    for (int i = 0; i < 4; i++)
+        if (a - own_text[i].start < own_text[i].end - own_text[i].start) return true;
+    return false;
+}
+
+/* ---- frames ---- */
+
+static inline const char *load(const char *p, uint16_t offset) { return *(char *const *)(p + offset); }
+
+static inline const char *thread_state(void) {
+    const char *ts = unchecked_get();
+    /* Up to 3.11 the call answers for the holder of the GIL, which may be another thread. */
+    if (L.minor <= 11) {
+        if (LIKELY(ts && *(const unsigned long *)(ts + L.thread_id) == (unsigned long)pthread_self())) return ts;
+        return gilstate_get();
+    }
+    return ts ? ts : gilstate_get();
+}
+
+static bool holds_gil(void) {
+    const char *ts = unchecked_get();
+    return ts && (L.minor >= 12 || *(const unsigned long *)(ts + L.thread_id) == (unsigned long)pthread_self());
+}
+
+const char *python_frame(void) {
+    if (UNLIKELY(!unchecked_get)) return NULL;
+    const char *ts = thread_state();
+    if (!ts) return NULL;
+    if (L.minor <= 10) return load(ts, L.frame);
+    if (L.minor >= 13) return load(ts, L.current_frame);
+    const char *cframe = load(ts, L.cframe);
+    return cframe ? load(cframe, L.cframe_current) : NULL;
+}
+
+/* ---- allocator domains: requests that Python's own small-block allocator serves ---- */
+
+static void *hook_slow(allocator *o, size_t count, size_t size, bool zeroed) {
+    struct slow s = slow_enter(count * size);
+    void *p = zeroed ? o->calloc(o->ctx, count, size) : o->malloc(o->ctx, size);
+    if (s.t) slow_birth(&s, p, count * size, DOMAIN_PYMALLOC, NULL);
+    slow_leave(&s);
+    return p;
+}
+
+static void *hook_malloc(void *ctx, size_t size) {
+    allocator *o = ctx;
+    if (UNLIKELY(size - 1 >= small_limit)) return o->malloc(o->ctx, size);
+    int64_t left = tls_left - (int64_t)size;
+    tls_left = left;
+    if (LIKELY(left >= 0)) return o->malloc(o->ctx, size);
+    return hook_slow(o, 1, size, false);
+}
+
+static void *hook_calloc(void *ctx, size_t count, size_t size) {
+    allocator *o = ctx;
+    size_t bytes;
+    if (UNLIKELY(__builtin_mul_overflow(count, size, &bytes) || bytes - 1 >= small_limit)) return o->calloc(o->ctx, count, size);
+    int64_t left = tls_left - (int64_t)bytes;
+    tls_left = left;
+    if (LIKELY(left >= 0)) return o->calloc(o->ctx, count, size);
+    return hook_slow(o, count, size, true);
+}
+
+static COLD void hook_free_marked(allocator *o, void *p) {
+    struct slow s = slow_enter(0);
+    slow_death(&s, p, DOMAIN_PYMALLOC);
+    slow_leave(&s);
+    o->free(o->ctx, p);
+}
+
+static void hook_free(void *ctx, void *p) {
+    allocator *o = ctx;
+    if (UNLIKELY(marked(p))) {
+        hook_free_marked(o, p);
+        return;
+    }
+    o->free(o->ctx, p);
+}
+
+/* A marked block dies before the real call: afterwards another thread may already have its address. */
+static void *hook_realloc_slow(allocator *o, void *p, size_t size, bool small) {
+    bool was = marked(p);
+    struct slow s = slow_enter(small ? size : 0);
+    if (!small) s.hit = false; /* the new block is malloc's, whose wrapper counts it: leave it unmasked */
+    if (was) {
+        if (s.t && s.hit && out_ready(s.t)) record_control(s.t, CONTROL_REALLOC, 0);
+        slow_death(&s, p, DOMAIN_PYMALLOC);
+    }
+    if (!small) slow_leave(&s);
+    void *q = o->realloc(o->ctx, p, size);
+    if (!q && was) {
+        if (!small) s = slow_enter(0);
+        if (mark(p) && s.t && out_ready(s.t)) record_control(s.t, CONTROL_UNDO, 0);
+        if (!small) slow_leave(&s);
+    }
+    if (small) {
+        if (s.t) slow_birth(&s, q, size, DOMAIN_PYMALLOC, NULL);
+        slow_leave(&s);
+    }
+    return q;
+}
+
+static void *hook_realloc(void *ctx, void *p, size_t size) {
+    allocator *o = ctx;
+    if (!p) {
+        if (UNLIKELY(size - 1 >= small_limit)) return o->realloc(o->ctx, p, size);
+        int64_t left = tls_left - (int64_t)size;
+        tls_left = left;
+        if (LIKELY(left >= 0)) return o->realloc(o->ctx, p, size);
+        struct slow s = slow_enter(size);
+        void *q = o->realloc(o->ctx, NULL, size);
+        if (s.t) slow_birth(&s, q, size, DOMAIN_PYMALLOC, NULL);
+        slow_leave(&s);
+        return q;
+    }
+    bool small = size - 1 < small_limit;
+    int64_t left = tls_left;
+    if (small) tls_left = left -= (int64_t)size;
+    if (LIKELY(!marked(p) && (!small || left >= 0))) return o->realloc(o->ctx, p, size);
+    return hook_realloc_slow(o, p, size, small);
+}
+
+static void *hook_arena_alloc(void *ctx, size_t size) {
+    (void)ctx;
+    struct slow s = slow_enter(0);
+    int64_t nested = tls_left;
+    tls_left = OFF; /* also inside another slow path: the mapping wrapper must not take it for the program's */
+    void *p = original_arena.alloc(original_arena.ctx, size);
+    tls_left = nested;
+    if (p && s.t && out_ready(s.t)) record_full(s.t, true, 0, (uintptr_t)p, size, DOMAIN_ARENA);
+    slow_leave(&s);
+    return p;
+}
+
+static void hook_arena_free(void *ctx, void *p, size_t size) {
+    (void)ctx;
+    struct slow s = slow_enter(0);
+    if (p && s.t && out_ready(s.t)) record_full(s.t, false, 0, (uintptr_t)p, size, DOMAIN_ARENA);
+    int64_t nested = tls_left;
+    tls_left = OFF;
+    original_arena.free(original_arena.ctx, p, size);
+    tls_left = nested;
+    slow_leave(&s);
+}
+
+static void install(int domain) {
+    get_allocator(domain, &original[domain]);
+    allocator ours = { &original[domain], hook_malloc, hook_calloc, hook_realloc, hook_free };
+    set_allocator(domain, &ours);
+}
+
+void python_probe(void) {
+    static _Atomic uint32_t calls;
+    uint32_t n = atomic_fetch_add(&calls, 1);
+    if ((n > 8 && n % 4096) || !holds_gil()) return;
+    allocator now, raw;
+    get_allocator(OBJ, &now);
+    if (now.malloc == hook_malloc) return;
+    get_allocator(RAW, &raw);
+    if (now.malloc == raw.malloc && now.ctx == raw.ctx) { /* PYTHONMALLOC=malloc: everything reaches our malloc */
+        g_python_through_malloc = true;
+        return;
+    }
+    /* Somebody on top of us (tracemalloc) still calls us; a reset (debug allocators, mimalloc) does not. */
+    static uint64_t seen_hooks;
+    (void)seen_hooks;
+    const char *choice = getenv("PYTHONMALLOC");
+    bool other = choice && strstr(choice, "mimalloc");
+    int64_t before = tls_left;
+    tls_left = OFF;
+    void *trial = now.malloc(now.ctx, 16);
+    bool reached = tls_left != OFF;
+    if (trial) now.free(now.ctx, trial);
+    tls_left = before;
+    if (reached && !other) return;
+    small_limit = other ? (size_t)1 << 62 : 512 - 24;
+    install(MEM);
+    install(OBJ);
+    g_python_late = true;
+    if (out_header()) out_header()->flags |= FLAG_LATE;
+}
+
+static void hook_code_dealloc(void *code) {
+    int64_t left = tls_left;
+    tls_left = OFF;
+    trie_forget_code(code);
+    tls_left = left;
+    code_dealloc(code);
+}
+
+/* ---- start ---- */
+
+static uint32_t parse_version(const char *text, uint32_t *minor) {
+    uint32_t part[3] = { 0, 0, 0 };
+    int i = 0;
+    for (; *text && i < 3; text++) {
+        if (*text == '.') i++;
+        else if (*text >= '0' && *text <= '9') part[i] = part[i] * 10 + (uint32_t)(*text - '0');
+        else break;
+    }
+    *minor = part[0] == 3 ? part[1] : 0;
+    return part[0] << 24 | part[1] << 16 | part[2] << 8 | 0xf0;
+}
+
+static void find_own_text(void) {
+    const void *anchors[] = { (void *)set_allocator, dlsym(RTLD_NEXT, "malloc"), (void *)find_own_text };
+    static char maps[1 << 16];
+    if (sys_read_file("/proc/self/maps", maps, sizeof maps) < 0) return;
+    for (const char *line = maps; line && *line;) {
+        char *end;
+        uintptr_t start = strtoul(line, &end, 16), stop = strtoul(end + 1, NULL, 16);
+        for (int i = 0; i < 3; i++)
+            if ((uintptr_t)anchors[i] >= start && (uintptr_t)anchors[i] < stop) own_text[i].start = start, own_text[i].end = stop;
+        line = strchr(line, '\n');
+        if (line) line++;
+    }
+}
+
+/* 3.13+: the interpreter tells its own offsets, which move within a minor version. */
+static bool read_debug_offsets(const char *runtime) {
+    if (memcmp(runtime, "xdebugpy", 8) != 0) return true; /* a build without them: the table stands */
+    if (*(const uint64_t *)(runtime + 16)) {
+        life_write_off("a free-threaded CPython is not supported");
+        return false;
+    }
+    for (size_t i = 0; i < sizeof DEBUG_POSITIONS / sizeof DEBUG_POSITIONS[0]; i++) {
+        uint16_t at = DEBUG_POSITIONS[i].at[L.minor - 13];
+        if (at) *(uint16_t *)((char *)&L + DEBUG_POSITIONS[i].column) = (uint16_t) * (const uint64_t *)(runtime + at);
+    }
+    return true;
+}
+
+bool python_start(void) {
+    set_allocator = dlsym(RTLD_DEFAULT, "PyMem_SetAllocator");
+    if (!set_allocator) return false; /* a shell, a compiler: no Python here */
+    const char *(*version)(void) = dlsym(RTLD_DEFAULT, "Py_GetVersion");
+    const uint32_t *exact = dlsym(RTLD_DEFAULT, "Py_Version");
+    uint32_t minor = 0;
+    if (version) g_python_hex = parse_version(version(), &minor);
+    if (exact) g_python_hex = *exact;
+    bool known = false;
+    for (size_t i = 0; i < sizeof LAYOUTS / sizeof LAYOUTS[0]; i++)
+        if (LAYOUTS[i].minor == minor) L = LAYOUTS[i], known = true;
+    if (!known) {
+        life_write_off("this Python is not CPython 3.8 to 3.15");
+        return false;
+    }
+    if (dlsym(RTLD_DEFAULT, "PyPy_Version") || dlsym(RTLD_DEFAULT, "_Py_PrintReferences")) {
+        life_write_off("a debug build of CPython, or an interpreter that only resembles it, is not supported");
+        return false;
+    }
+    const char *runtime = dlsym(RTLD_DEFAULT, "_PyRuntime");
+    if (minor >= 13 && runtime && !read_debug_offsets(runtime)) return false;
+    get_allocator = dlsym(RTLD_DEFAULT, "PyMem_GetAllocator");
+    get_arena = dlsym(RTLD_DEFAULT, "PyObject_GetArenaAllocator");
+    set_arena = dlsym(RTLD_DEFAULT, "PyObject_SetArenaAllocator");
+    gilstate_get = dlsym(RTLD_DEFAULT, "PyGILState_GetThisThreadState");
+    code_type = dlsym(RTLD_DEFAULT, "PyCode_Type");
+    unchecked_get = dlsym(RTLD_DEFAULT, minor >= 13 ? "PyThreadState_GetUnchecked" : "_PyThreadState_UncheckedGet");
+    if (!get_allocator || !get_arena || !set_arena || !gilstate_get || !code_type || !unchecked_get) {
+        unchecked_get = NULL;
+        life_write_off("the interpreter hides the symbols that recording needs");
+        return false;
+    }
+    find_own_text();
+    code_dealloc = *(void (**)(void *))(code_type + 48); /* tp_dealloc: at 48 in every version */
+    *(void (**)(void *))(code_type + 48) = hook_code_dealloc;
+    get_arena(&original_arena);
+    arena_allocator ours = { NULL, hook_arena_alloc, hook_arena_free };
+    set_arena(&ours);
+    install(MEM);
+    install(OBJ);
+    g_python_hooks = true;
+    return true;
+}

@@ -1,0 +1,75 @@
+/* One event: order and time controls, then the word(s), then the commit. */
+#include "agent.h"
+#include "event.h"
+
+static inline void put(struct thread *t, uint64_t word) {
+    *(uint64_t *)((char *)t->chunk + t->position) = word;
+    t->position += 8;
+}
+static inline void commit(struct thread *t) {
+    atomic_store_explicit(&t->chunk->used, t->position - (uint32_t)sizeof(struct chunk), memory_order_release);
+}
+
+/* Room is there (out_ready). Takes the next order number when another thread recorded since; tells the time every 64 events, and at each sampled one. */
+static inline void begin(struct thread *t) {
+    uint64_t held = atomic_load_explicit(&g_order, memory_order_acquire);
+    if (UNLIKELY((held & 0xfffff) != (t->index & 0xfffff) || held >> 20 != t->order)) {
+        uint64_t next;
+        do next = ((held >> 20) + 1) << 20 | (t->index & 0xfffff);
+        while (!atomic_compare_exchange_weak_explicit(&g_order, &held, next, memory_order_acq_rel, memory_order_acquire));
+        t->order = next >> 20;
+        put(t, event_control(CONTROL_ORDER, t->order));
+    }
+    if (t->interval || t->since_time++ >= 64) {
+        t->since_time = 0;
+        put(t, event_control(CONTROL_TIME, (sys_tick() - t->tick) & 0xffffffffffffff));
+    }
+    t->events++;
+}
+
+/* Which of the thread's two address bases; a new one replaces the older of the two. */
+static inline uint32_t base_of(struct thread *t, uintptr_t address) {
+    uint32_t base = (uint32_t)(address >> 36);
+    if (LIKELY(base == t->bases[0])) return 0;
+    if (LIKELY(base == t->bases[1])) return 1;
+    uint32_t which = t->next_base;
+    t->next_base ^= 1;
+    t->bases[which] = base;
+    put(t, event_control(CONTROL_BASE, which | (uint64_t)base << 8));
+    return which;
+}
+
+void record_birth(struct thread *t, uint32_t node, uintptr_t address, size_t size, enum domain domain) {
+    begin(t);
+    uint32_t base = base_of(t, address);
+    if (LIKELY(size - 1 < 512 && node < 1u << 18)) put(t, event_birth_small(base, domain, size, node, address));
+    else {
+        put(t, event_birth_medium(base, domain, node, address));
+        put(t, size);
+    }
+    commit(t);
+}
+
+void record_death(struct thread *t, uintptr_t address, enum domain domain) {
+    begin(t);
+    uint32_t base = base_of(t, address);
+    put(t, event_death(base, domain, address));
+    commit(t);
+}
+
+void record_full(struct thread *t, bool birth, uint32_t node, uintptr_t address, size_t size, enum domain domain) {
+    begin(t);
+    put(t, event_full(birth, domain, node));
+    put(t, address);
+    put(t, size);
+    commit(t);
+}
+
+void record_control(struct thread *t, uint32_t code, uint64_t payload) {
+    if (code == CONTROL_MARK) { /* a mark has a time of its own */
+        t->since_time = 64;
+        begin(t);
+    }
+    put(t, event_control(code, payload));
+    commit(t);
+}
