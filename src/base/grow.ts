@@ -3,6 +3,7 @@
 export interface Growable<A extends TypedColumn> {
   readonly length: number;
   push(value: number): void;
+  at(index: number): number;
   /** The values so far, as an array of exactly that length (a copy: the column may go on growing). */
   finish(): A;
 }
@@ -24,6 +25,7 @@ export function growable<A extends TypedColumn>(kind: new (length: number) => A)
       }
       values[length++] = value;
     },
+    at: (index) => values[index]!,
     finish: () => values.slice(0, length) as A,
   };
 }

@@ -58,7 +58,8 @@ export function bytesSource(bytes: Uint8Array): ByteSource {
 
 /** Reads header, trailer and footer, nothing else. Throws a TideError on anything that does not fit. */
 export function openContainer(source: ByteSource): Container {
-  if (source.size === 0) throw new TideError("The recording is empty (0 bytes): the run that should have written it did not finish.");
+  if (source.size === 0)
+    throw new TideError("The recording is empty (0 bytes): the run that should have written it did not finish.");
   const header = source.read(0, HEADER_BYTES);
   if (!startsWith(header, MAGIC.subarray(0, Math.min(MAGIC.length, header.length)))) {
     throw new TideError("This is not a Tidegauge recording: it does not begin as one.");
@@ -87,7 +88,8 @@ function checkVersion(header: DataView): number {
 function readFooter(source: ByteSource): ChunkEntry[] {
   const trailerAt = source.size - TRAILER_BYTES;
   const trailer = source.read(trailerAt, TRAILER_BYTES);
-  if (trailer.length < TRAILER_BYTES || !startsWith(trailer.subarray(TRAILER_BYTES - END_MAGIC.length), END_MAGIC)) throw cutShort();
+  if (trailer.length < TRAILER_BYTES || !startsWith(trailer.subarray(TRAILER_BYTES - END_MAGIC.length), END_MAGIC))
+    throw cutShort();
   const fields = view(trailer);
   const entry: ChunkEntry = {
     kind: KIND_FOOTER,
@@ -180,5 +182,7 @@ export function damaged(how: string): TideError {
 }
 
 export function cutShort(): TideError {
-  return new TideError("The recording is cut short: its end is missing, so it was copied incompletely or the disk was full.");
+  return new TideError(
+    "The recording is cut short: its end is missing, so it was copied incompletely or the disk was full.",
+  );
 }

@@ -5,7 +5,17 @@
 
 import { NONE } from "../base/brand.ts";
 import type { TypedColumn } from "../base/grow.ts";
-import { KIND_STRINGS, KIND_TABLE, NAME_BYTES, damaged, openContainer, readChunk, readName, readU64, view } from "./container.ts";
+import {
+  KIND_STRINGS,
+  KIND_TABLE,
+  NAME_BYTES,
+  damaged,
+  openContainer,
+  readChunk,
+  readName,
+  readU64,
+  view,
+} from "./container.ts";
 import type { ByteSource, ChunkEntry } from "./container.ts";
 import { SCHEMA, checkedColumns } from "./schema.ts";
 import type { ColumnType, Table, TableName } from "./schema.ts";
@@ -51,7 +61,8 @@ export function openRecording(source: ByteSource): Recording {
   }
 
   let factRows: Map<string, number> | undefined;
-  const factRow = (key: string): number | undefined => (factRows ??= new Map(table("facts").key.map((name, i) => [name, i]))).get(key);
+  const factRow = (key: string): number | undefined =>
+    (factRows ??= new Map(table("facts").key.map((name, i) => [name, i]))).get(key);
   return {
     table,
     facts: {
@@ -78,7 +89,8 @@ function readStrings(source: ByteSource, entry: ChunkEntry | undefined): Strings
   if (count !== entry.rows || head > payload.length) throw damaged("its table of strings has the wrong length");
   const ends = asArray<Uint32Array>(payload, 8, count + 1, Uint32Array);
   for (let i = 0; i <= count; i++) {
-    if (ends[i]! > payload.length - head || (i > 0 && ends[i]! < ends[i - 1]!)) throw damaged("its strings are out of order");
+    if (ends[i]! > payload.length - head || (i > 0 && ends[i]! < ends[i - 1]!))
+      throw damaged("its strings are out of order");
   }
   const decoder = new TextDecoder();
   const decoded: (string | undefined)[] = [];
@@ -106,7 +118,8 @@ function readTable<N extends TableName>(
   const checks = checkedColumns(name);
   const columns = columnsOf(name).map(([column, type]): [string, TypedColumn | readonly string[]] => {
     const place = places.get(column);
-    if (!place || COLUMN_TYPES[place.type]?.type !== type) throw damaged(`its table "${name}" lacks the column "${column}"`);
+    if (!place || COLUMN_TYPES[place.type]?.type !== type)
+      throw damaged(`its table "${name}" lacks the column "${column}"`);
     const values = readColumn(name, column, payload, place, type, entry.rows);
     const check = checks[column];
     if (check) checkColumn(values, check.limit ?? rowsOf(check.table!), check, `${name}.${column}`);
@@ -120,7 +133,11 @@ function readPlaces(name: TableName, entry: ChunkEntry, payload: Uint8Array): Ma
   const places = new Map<string, Place>();
   const fields = view(payload);
   const count = payload.length >= TABLE_HEADER_BYTES ? fields.getUint32(4, true) : -1;
-  if (count < 0 || fields.getUint32(0, true) !== entry.rows || TABLE_HEADER_BYTES + count * DESCRIPTOR_BYTES > payload.length) {
+  if (
+    count < 0 ||
+    fields.getUint32(0, true) !== entry.rows ||
+    TABLE_HEADER_BYTES + count * DESCRIPTOR_BYTES > payload.length
+  ) {
     throw damaged(`its table "${name}" has the wrong length`);
   }
   for (let i = 0; i < count; i++) {
@@ -134,7 +151,14 @@ function readPlaces(name: TableName, entry: ChunkEntry, payload: Uint8Array): Ma
   return places;
 }
 
-function readColumn(name: string, column: string, payload: Uint8Array, place: Place, type: ColumnType, rows: number): TypedColumn {
+function readColumn(
+  name: string,
+  column: string,
+  payload: Uint8Array,
+  place: Place,
+  type: ColumnType,
+  rows: number,
+): TypedColumn {
   const { width, array } = COLUMN_TYPES.find((entry) => entry.type === type)!;
   if (place.length !== rows * width || place.at + place.length > payload.length) {
     throw damaged(`the column "${column}" of its table "${name}" has the wrong length`);
@@ -156,7 +180,12 @@ function asArray<A extends TypedColumn>(
 }
 
 /** Indexes and codes are checked once here, so that no answer has to. */
-function checkColumn(values: TypedColumn, limit: number, check: { none?: boolean; before?: boolean }, what: string): void {
+function checkColumn(
+  values: TypedColumn,
+  limit: number,
+  check: { none?: boolean; before?: boolean },
+  what: string,
+): void {
   for (let row = 0; row < values.length; row++) {
     const value = values[row]!;
     if (value < (check.before ? Math.min(row, limit) : limit)) continue;

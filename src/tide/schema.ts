@@ -222,8 +222,16 @@ export interface ColumnCheck {
 const CHECKS: { [N in TableName]?: { [K in keyof (typeof SCHEMA)[N]]?: ColumnCheck } } = {
   codes: { owner: { limit: 5 } },
   frames: { code: { table: "codes" } },
-  stacks: { parent: { table: "stacks", none: true, before: true }, frame: { table: "frames" }, site: { table: "sites" } },
-  sites: { code: { table: "codes" }, innerFrame: { table: "frames", none: true }, heaviestStack: { table: "stacks", none: true } },
+  stacks: {
+    parent: { table: "stacks", none: true, before: true },
+    frame: { table: "frames" },
+    site: { table: "sites" },
+  },
+  sites: {
+    code: { table: "codes" },
+    innerFrame: { table: "frames", none: true },
+    heaviestStack: { table: "stacks", none: true },
+  },
   timeline: { process: { table: "processes" } },
   marks: { process: { table: "processes" } },
   liveCurve: { process: { table: "processes" } },

@@ -45,7 +45,10 @@ export interface TableBuilder<N extends TableName> {
 }
 
 export function tableBuilder<N extends TableName>(name: N): TableBuilder<N> {
-  const columns = columnsOf(name).map(([column, type]) => ({ column, values: type === "str" ? textColumn() : growable(arrayOf(type)) }));
+  const columns = columnsOf(name).map(([column, type]) => ({
+    column,
+    values: type === "str" ? textColumn() : growable(arrayOf(type)),
+  }));
   let length = 0;
   return {
     push(row) {
@@ -55,7 +58,11 @@ export function tableBuilder<N extends TableName>(name: N): TableBuilder<N> {
     get length() {
       return length;
     },
-    finish: () => asTable<N>(length, columns.map(({ column, values }) => [column, values.finish()])),
+    finish: () =>
+      asTable<N>(
+        length,
+        columns.map(({ column, values }) => [column, values.finish()]),
+      ),
   };
 }
 
@@ -74,7 +81,10 @@ function arrayOf(type: ColumnType): new (length: number) => TypedColumn {
 }
 
 /** A table from its finished columns. The one place that trusts names to match the schema. */
-export function asTable<N extends TableName>(length: number, columns: [string, TypedColumn | readonly string[]][]): Table<N> {
+export function asTable<N extends TableName>(
+  length: number,
+  columns: [string, TypedColumn | readonly string[]][],
+): Table<N> {
   return { length, ...Object.fromEntries(columns) } as unknown as Table<N>;
 }
 
@@ -92,7 +102,9 @@ interface Chunk {
 /** The bytes of a finished recording. A table that is missing is written empty; strings are stored once. */
 export function writeRecording(tables: Partial<Tables>): Uint8Array {
   const strings = stringTable();
-  const chunks: Chunk[] = (Object.keys(SCHEMA) as TableName[]).map((name) => encodeTable(name, tables[name] ?? emptyTable(name), strings));
+  const chunks: Chunk[] = (Object.keys(SCHEMA) as TableName[]).map((name) =>
+    encodeTable(name, tables[name] ?? emptyTable(name), strings),
+  );
   chunks.push(strings.encode());
   return assemble(chunks);
 }
@@ -121,7 +133,8 @@ function encodeTable(name: TableName, table: Table<TableName>, strings: StringTa
     const values = (table as unknown as Record<string, ArrayLike<never>>)[place.column];
     if (values?.length !== rows) throw new RangeError(`table ${name}: column ${place.column} has not ${rows} rows`);
     const target = new COLUMN_TYPES[place.code]!.array(payload.buffer, place.at, rows);
-    if (COLUMN_TYPES[place.code]!.type === "str") for (let row = 0; row < rows; row++) target[row] = strings.indexOf(values[row]!);
+    if (COLUMN_TYPES[place.code]!.type === "str")
+      for (let row = 0; row < rows; row++) target[row] = strings.indexOf(values[row]!);
     else target.set(values);
   });
   return { kind: KIND_TABLE, name, rows, payload };
@@ -166,7 +179,14 @@ function stringTable(): StringTable {
 function assemble(chunks: Chunk[]): Uint8Array {
   let at = HEADER_BYTES;
   const entries: ChunkEntry[] = chunks.map(({ kind, name, rows, payload }) => {
-    const entry = { kind, name, rows, offset: at + CHUNK_HEADER_BYTES, length: payload.length, checksum: crc32(payload) };
+    const entry = {
+      kind,
+      name,
+      rows,
+      offset: at + CHUNK_HEADER_BYTES,
+      length: payload.length,
+      checksum: crc32(payload),
+    };
     at = align(entry.offset + entry.length);
     return entry;
   });

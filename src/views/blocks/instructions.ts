@@ -78,6 +78,16 @@ function loadVersion(name: string): Version | undefined {
   };
 }
 
+/** Offsets at which instructions start, ascending; none when the version is not known or there is no bytecode. */
+export function instructionStarts(
+  pythonHex: number,
+  bytecode: Uint8Array,
+  locations: Uint8Array = new Uint8Array(0),
+): Uint32Array {
+  const version = versionOf(pythonHex);
+  return version ? walk(version, bytecode, bytecode.length & ~1, locations).starts : new Uint32Array(0);
+}
+
 /**
  * Decodes the bytecode of one code object.
  * @param locations `co_linetable` of 3.11 and later; only used to find the end of an instruction whose opcode a tracer hid
@@ -105,7 +115,10 @@ export function decodeInstructions(
   }
   if (version.enterExecutor >= 0) guessExecutors(version, plain, jump, fallsThrough);
   dropWaiting(version, plain, jump);
-  const handler = version.popBlock >= 0 ? handlersBySetup(version, plain, jump, fallsThrough) : handlersByTable(starts, exceptionTable);
+  const handler =
+    version.popBlock >= 0
+      ? handlersBySetup(version, plain, jump, fallsThrough)
+      : handlersByTable(starts, exceptionTable);
   return { count, starts, opcodes: plain, jump, handler, fallsThrough, hidden };
 }
 

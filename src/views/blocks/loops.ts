@@ -5,7 +5,7 @@
  */
 
 import { lastNotAbove } from "./linetable.ts";
-import { decodeInstructions } from "./instructions.ts";
+import { decodeInstructions, instructionStarts } from "./instructions.ts";
 import type { Instructions } from "./instructions.ts";
 
 /** Offsets are bytes of bytecode; every method moves them back to the start of their instruction first. */
@@ -29,36 +29,53 @@ const UNKNOWN_FLOW: CodeFlow = {
  * The flow of one code object; cheap to call for what is never asked (a few passes over the bytecode).
  * @param locations `co_linetable` of 3.11 and later, see decodeInstructions
  */
-export function decodeCode(pythonHex: number, bytecode: Uint8Array, exceptionTable: Uint8Array, locations?: Uint8Array): CodeFlow {
-  const code = decodeInstructions(pythonHex, bytecode, exceptionTable, locations);
-  if (!code) return UNKNOWN_FLOW;
-  const { starts } = code;
-  const graph = buildGraph(code);
-  const cyclic = findCycles(graph);
-  const end = bytecode.length;
-  const reached: (Uint8Array | undefined)[] = []; // by block: 1 for every block that can be come to
-  const indexOf = (offset: number): number => (offset >= end || offset < 0 ? -1 : lastNotAbove(starts, offset));
-
-  function reachable(p: number, q: number): boolean {
-    const from = indexOf(p);
-    const to = indexOf(q);
-    if (from < 0 || to < 0) return q > p;
-    if (code!.hidden && to > from) return true; // jumps may be missing: never invent a new activation
-    const block = graph.blockOf[from]!;
-    if (graph.blockOf[to] === block && to > from) return true;
-    return (reached[block] ??= reachedFrom(graph, block))[graph.blockOf[to]!] === 1;
-  }
-
+export function decodeCode(
+  pythonHex: number,
+  bytecode: Uint8Array,
+  exceptionTable: Uint8Array,
+  locations?: Uint8Array,
+): CodeFlow {
+  const starts = instructionStarts(pythonHex, bytecode, locations);
+  if (starts.length === 0) return UNKNOWN_FLOW;
+  const indexOf = (offset: number): number => (offset < bytecode.length ? lastNotAbove(starts, offset) : -1);
+  let cycles: Flow | undefined;
+  const flow = (): Flow =>
+    (cycles ??= followControl(decodeInstructions(pythonHex, bytecode, exceptionTable, locations)!));
   return {
     instructionStart(offset) {
       const index = indexOf(offset);
       return index < 0 ? offset : starts[index]!;
     },
-    reachable,
+    reachable(p, q) {
+      const from = indexOf(p);
+      const to = indexOf(q);
+      return from < 0 || to < 0 ? q > p : flow().reachable(from, to);
+    },
     inLoop(offset) {
       const index = indexOf(offset);
-      return index >= 0 && cyclic[graph.blockOf[index]!] === 1;
+      return index >= 0 && flow().inLoop(index);
     },
+  };
+}
+
+/** The same questions about indexes of instructions. */
+interface Flow {
+  reachable(from: number, to: number): boolean;
+  inLoop(index: number): boolean;
+}
+
+function followControl(code: Instructions): Flow {
+  const graph = buildGraph(code);
+  const cyclic = findCycles(graph);
+  const reached: (Uint8Array | undefined)[] = []; // by block: 1 for every block that can be come to
+  return {
+    reachable(from, to) {
+      if (code.hidden && to > from) return true; // jumps may be missing: never invent a new activation
+      const block = graph.blockOf[from]!;
+      if (graph.blockOf[to] === block && to > from) return true;
+      return (reached[block] ??= reachedFrom(graph, block))[graph.blockOf[to]!] === 1;
+    },
+    inLoop: (index) => cyclic[graph.blockOf[index]!] === 1,
   };
 }
 

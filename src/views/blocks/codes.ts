@@ -1,0 +1,282 @@
+/**
+ * The program of a run: codes, frames, stacks and sites, merged over all its processes. Every event file has a dictionary with ids of its own
+ * (a fork child goes on with its parent's); here equal things become one, so that a figure of the whole run has one row per place.
+ */
+
+import { NONE } from "../../base/brand.ts";
+import { crc32 } from "../../base/checksum.ts";
+import { growable } from "../../base/grow.ts";
+import { PairIndex } from "../../base/pairs.ts";
+import { NO_RECORD, OFFSET_CUT, OFFSET_UNKNOWN } from "../../tide/events.ts";
+import type { CodeRecord, Dictionary } from "../../tide/events.ts";
+import { lineTable } from "./linetable.ts";
+import { decodeCode } from "./loops.ts";
+import type { CodeFlow } from "./loops.ts";
+import { nativePlaces } from "./natives.ts";
+import type { NativePlace, SymbolResolver } from "./natives.ts";
+import { OWNER, fileName, ownerOfFile } from "./sites.ts";
+import { StackTree } from "./stacks.ts";
+
+/** Columns of the run's code; the index of an array is the StackIndex, FrameIndex, CodeIndex or SiteIndex that its name begins with. */
+export interface Program {
+  /** NONE at the outermost frame; parents come before children. */
+  stackParent: Uint32Array;
+  stackFrame: Uint32Array;
+  /** Number of frames, 1 at the outermost. */
+  stackDepth: Uint32Array;
+  stackSite: Uint32Array;
+  frameCode: Uint32Array;
+  /** 0: no line (native code, frames not kept). */
+  frameLine: Uint32Array;
+  /** Bytes of bytecode, the start of an instruction; NONE: native, not started, or a folded recursion. */
+  frameOffset: Uint32Array;
+  codeName: string[];
+  /** As the interpreter knows it; the plain name up to 3.10, which has no other. */
+  codeQualname: string[];
+  codeFile: string[];
+  codeFirstLine: Uint32Array;
+  codeOwner: Uint8Array;
+  /** co_flags; 0 for native code. */
+  codeFlags: Uint32Array;
+  codePackage: string[];
+  /** Where control can go in a code object; made when first asked for. */
+  flow: (code: number) => CodeFlow;
+  siteCode: Uint32Array;
+  siteLine: Uint32Array;
+}
+
+/** From the ids of one event file to the run's. A node or code without a record stands for "unknown". */
+export interface ProcessMaps {
+  /** Node id -> StackIndex; 0 and ids that the file has no record of: one stack named unknown. */
+  stackOfNode: Uint32Array;
+  /** Code id -> CodeIndex; NONE: appears in no stack. */
+  codeOfId: Uint32Array;
+  /** The process ran the text after `-c`. */
+  fromCommandLine: boolean;
+}
+
+/** Where a fork child left its parent: ids below the counts are the parent's. */
+export interface ForkedFrom {
+  maps: ProcessMaps;
+  nodes: number;
+  codes: number;
+}
+
+interface Code {
+  name: string;
+  qualname: string;
+  file: string;
+  firstLine: number;
+  flags: number;
+  owner: number;
+  package: string;
+  line: (offset: number) => number;
+  flow: () => CodeFlow;
+}
+
+const FRAMES_NOT_KEPT = "… frames not kept";
+const UNKNOWN = "unknown";
+
+export class ProgramBuilder {
+  private readonly codes: Code[] = [];
+  private readonly codeByKey = new Map<string, number>();
+  private readonly frames = new PairIndex();
+  private readonly frameLines = growable(Uint32Array);
+  private readonly siteOfFrame = growable(Uint32Array);
+  private readonly siteByKey = new Map<string, number>();
+  private readonly siteCode = growable(Uint32Array);
+  private readonly siteLine = growable(Uint32Array);
+  private readonly stacks = new StackTree();
+  private readonly symbols: SymbolResolver | undefined;
+
+  /** @param symbols names the symbol at a file offset of a library, where that can be known */
+  constructor(symbols?: SymbolResolver) {
+    this.symbols = symbols;
+  }
+
+  /**
+   * Adds what one process image knew. Parents of forks go before their children.
+   * @param pythonHex PY_VERSION_HEX, 0 when there was no interpreter
+   */
+  addProcess(dictionary: Dictionary, pythonHex: number, parent?: ForkedFrom): ProcessMaps {
+    const { nodes } = dictionary;
+    const fromCommandLine = parent?.maps.fromCommandLine ?? runsCommandLine(dictionary);
+    const codeOfId = this.codeResolver(dictionary, pythonHex, fromCommandLine, parent);
+    const stackOfNode = new Uint32Array(Math.max(nodes.code.length, 1));
+    stackOfNode[0] = this.stackOf(NONE, this.frameOf(this.pseudoCode(UNKNOWN), OFFSET_UNKNOWN));
+    for (let id = 1; id < stackOfNode.length; id++) {
+      const code = nodes.code[id]!;
+      if (code === NO_RECORD) {
+        const inherited = parent && id < parent.nodes ? parent.maps.stackOfNode[id] : undefined;
+        stackOfNode[id] = inherited ?? stackOfNode[0]!;
+        continue;
+      }
+      const offset = nodes.offset[id]!;
+      const isCut = code === 0 && offset === OFFSET_CUT;
+      const frame = this.frameOf(isCut ? this.pseudoCode(FRAMES_NOT_KEPT) : codeOfId.get(code), offset);
+      stackOfNode[id] = this.stackOf(nodes.parent[id] === 0 ? NONE : stackOfNode[nodes.parent[id]!]!, frame);
+    }
+    return { stackOfNode, codeOfId: codeOfId.finish(), fromCommandLine };
+  }
+
+  /** The program so far, as columns. */
+  finish(): Program {
+    const { codes } = this;
+    const { first: frameCode, second: frameOffset } = this.frames.finish();
+    const flows: (CodeFlow | undefined)[] = [];
+    return {
+      ...this.stacks.finish(),
+      frameCode,
+      frameOffset,
+      frameLine: this.frameLines.finish(),
+      codeName: codes.map((code) => code.name),
+      codeQualname: codes.map((code) => code.qualname),
+      codeFile: codes.map((code) => code.file),
+      codeFirstLine: Uint32Array.from(codes, (code) => code.firstLine),
+      codeOwner: Uint8Array.from(codes, (code) => code.owner),
+      codeFlags: Uint32Array.from(codes, (code) => code.flags),
+      codePackage: codes.map((code) => code.package),
+      flow: (code) => (flows[code] ??= codes[code]!.flow()),
+      siteCode: this.siteCode.finish(),
+      siteLine: this.siteLine.finish(),
+    };
+  }
+
+  /** Code ids of a process to code indexes, each resolved when a stack first names it. */
+  private codeResolver(
+    dictionary: Dictionary,
+    pythonHex: number,
+    fromCommandLine: boolean,
+    parent: ForkedFrom | undefined,
+  ) {
+    const codeOfId = new Uint32Array(Math.max(dictionary.codes.length, parent?.codes ?? 0)).fill(NONE);
+    if (parent) codeOfId.set(parent.maps.codeOfId.subarray(0, parent.codes));
+    const placeOf = nativePlaces(dictionary.mappings, this.symbols);
+    const resolve = (id: number): number => {
+      const record = dictionary.codes[id];
+      if (!record) return this.pseudoCode(UNKNOWN);
+      return record.kind === "native"
+        ? this.nativeCode(placeOf(record.address))
+        : this.pythonCode(record, pythonHex, fromCommandLine);
+    };
+    return {
+      get: (id: number): number => {
+        if (id >= codeOfId.length) return this.pseudoCode(UNKNOWN);
+        if (codeOfId[id] === NONE) codeOfId[id] = resolve(id);
+        return codeOfId[id]!;
+      },
+      finish: () => codeOfId,
+    };
+  }
+
+  /**
+   * Equal codes of several processes, or made again by a reload, are one. From 3.11 on bytecode is rewritten while it runs, so there only its
+   * length counts; two lambdas of one line differ in the columns of their line table.
+   */
+  private pythonCode(record: CodeRecord, pythonHex: number, fromCommandLine: boolean): number {
+    const { name, file, firstLine, flags, lineTable: table, bytecode, exceptionTable } = record;
+    const qualname = record.qualname || name;
+    const content = pythonHex >= 0x030b0000 ? bytecode.length : crc32(bytecode);
+    const key = [file, qualname, firstLine, flags, pythonHex >>> 16, crc32(table), content].join("\0");
+    return this.intern(key, () => {
+      let lines: ((offset: number) => number) | undefined;
+      let flow: CodeFlow | undefined;
+      return {
+        name,
+        qualname,
+        file,
+        firstLine,
+        flags,
+        ...ownerOfFile(file, fromCommandLine),
+        line: (offset) => (lines ??= lineTable(pythonHex, firstLine, table))(offset),
+        flow: () => (flow ??= decodeCode(pythonHex, bytecode, exceptionTable, table)),
+      };
+    });
+  }
+
+  private nativeCode({ library, name }: NativePlace): number {
+    return this.intern(`native\0${library}\0${name}`, () => ({
+      ...withoutBytecode(name),
+      file: library,
+      owner: OWNER.native,
+      package: fileName(library),
+    }));
+  }
+
+  /** A name that stands where no code is known. */
+  private pseudoCode(name: string): number {
+    return this.intern(`pseudo\0${name}`, () => withoutBytecode(name));
+  }
+
+  private intern(key: string, make: () => Code): number {
+    let code = this.codeByKey.get(key);
+    if (code === undefined) {
+      code = this.codes.push(make()) - 1;
+      this.codeByKey.set(key, code);
+    }
+    return code;
+  }
+
+  private frameOf(codeIndex: number, rawOffset: number): number {
+    const code = this.codes[codeIndex]!;
+    const isPlace = code.owner !== OWNER.native && rawOffset < OFFSET_CUT;
+    const offset = isPlace ? code.flow().instructionStart(rawOffset) : NONE;
+    const frame = this.frames.add(codeIndex, offset);
+    if (frame === this.frameLines.length) {
+      const line = isPlace ? code.line(offset) : code.firstLine;
+      this.frameLines.push(line);
+      this.siteOfFrame.push(this.siteOf(codeIndex, line));
+    }
+    return frame;
+  }
+
+  private siteOf(codeIndex: number, line: number): number {
+    const code = this.codes[codeIndex]!;
+    const key = `${code.file}\0${line}\0${code.qualname}`;
+    let site = this.siteByKey.get(key);
+    if (site === undefined) {
+      site = this.siteByKey.size;
+      this.siteByKey.set(key, site);
+      this.siteCode.push(codeIndex);
+      this.siteLine.push(line);
+    }
+    return site;
+  }
+
+  private stackOf(parent: number, frame: number): number {
+    return this.stacks.add(parent, frame, () => {
+      const isUsers = this.codes[this.frames.firstOf(frame)]!.owner === OWNER.user;
+      return { site: this.siteOfFrame.at(frame), isUsers };
+    });
+  }
+}
+
+function withoutBytecode(name: string): Code {
+  return {
+    name,
+    qualname: name,
+    file: "",
+    firstLine: 0,
+    flags: 0,
+    owner: OWNER.other,
+    package: "",
+    line: () => 0,
+    flow: () => decodeCode(0, new Uint8Array(0), new Uint8Array(0)),
+  };
+}
+
+/** The outermost frame of some stack is the module "<string>": the text after `-c`, unless multiprocessing started the process that way. */
+function runsCommandLine({ nodes, codes }: Dictionary): boolean {
+  let found = false;
+  for (let id = 1; id < nodes.code.length; id++) {
+    const record = codes[nodes.code[id]!];
+    if (record?.kind !== "python") continue;
+    const parent = nodes.parent[id]!;
+    if (parent === 0) found ||= record.file === "<string>" && record.name === "<module>";
+    else if (nodes.parent[parent] === 0 && record.file.includes("/multiprocessing/")) {
+      const outer = codes[nodes.code[parent]!];
+      if (outer?.kind === "python" && outer.file === "<string>") return false;
+    }
+  }
+  return found;
+}
