@@ -1,0 +1,3 @@
+from last_line import done
+
+done()
