@@ -45,8 +45,8 @@ export interface ThreadWriter {
   death(address: number, type?: BlockType): ThreadWriter;
   map(address: number, size: number, node: number): ThreadWriter;
   unmap(address: number, size: number): ThreadWriter;
-  /** A realloc that moved or resized: control, death, birth. */
-  realloc(from: number, to: number, size: number, node: number): ThreadWriter;
+  /** A realloc that moved or resized: control, death, birth. `between`: what other threads do before the birth. */
+  realloc(from: number, to: number, size: number, node: number, between?: () => void): ThreadWriter;
   /** A realloc that returned NULL: control, death, undo. */
   failedRealloc(address: number): ThreadWriter;
   time(tick: number): ThreadWriter;
@@ -260,10 +260,12 @@ class Thread implements ThreadWriter {
     return this.full(EVENT.deathFull, BLOCK_TYPE.mmap, 0, address, size);
   }
 
-  realloc(from: number, to: number, size: number, node: number): ThreadWriter {
+  realloc(from: number, to: number, size: number, node: number, between?: () => void): ThreadWriter {
     this.begin();
     this.control(CONTROL.realloc, 0);
-    return this.death(from).birth(to, size, node);
+    this.death(from);
+    between?.();
+    return this.birth(to, size, node);
   }
 
   failedRealloc(address: number): ThreadWriter {

@@ -286,7 +286,7 @@ function readWords(source: ByteSource, chunk: EventChunk): Uint32Array {
 
 function readDictionary(source: ByteSource, chunks: EventChunk[], fork: ForkPoint | undefined): Dictionary {
   const bytes = chunks.reduce((sum, chunk) => sum + chunk.bytes, 0);
-  const nodes = new NodeColumns((fork?.nodes ?? 0) + bytes / 24 + 2);
+  const nodes = new NodeColumns(fork?.nodes ?? 1, bytes / 24);
   const dictionary: Dictionary = { nodes, codes: [], strings: [], threads: [], mappings: [] };
   for (const chunk of chunks) readRecords(readWords(source, chunk), nodes, dictionary);
   return { ...dictionary, nodes: nodes.finish() };
@@ -371,10 +371,12 @@ class NodeColumns {
   parent: Uint32Array;
   code: Uint32Array;
   offset: Uint32Array;
-  private length = 1;
+  private length: number;
 
-  constructor(most: number) {
-    this.most = Math.floor(most);
+  /** @param first ids below are the parent's, and rows of the arrays all the same */
+  constructor(first: number, records: number) {
+    this.length = Math.max(first, 1);
+    this.most = this.length + Math.floor(records);
     this.parent = new Uint32Array(this.most);
     this.code = new Uint32Array(this.most).fill(NO_RECORD);
     this.offset = new Uint32Array(this.most).fill(OFFSET_UNKNOWN);

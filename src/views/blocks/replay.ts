@@ -1,0 +1,300 @@
+/**
+ * Replays the events of one process: threads merged by order number, blocks followed from birth to death, listeners told in causal
+ * order. A fork child is replayed when its parent's replay reaches the fork, on a copy of the parent's live blocks.
+ *
+ * This is the loop that a recording of 10^8 events goes through, so it makes no object per event, and each of the (at most two)
+ * listeners is called at a place of its own, which lets the engine inline it.
+ */
+
+import { NONE } from "../../base/brand.ts";
+import { BLOCK_TYPE, CONTROL, EVENT } from "../../tide/events.ts";
+import type { EventFile } from "../../tide/events.ts";
+import { LiveTable } from "./livetable.ts";
+import { Mappings } from "./mappings.ts";
+import { Cursor, REALLOC, saneInterval, Schedule, UNDO_WORD } from "./threads.ts";
+
+/** Blocks of this size and more are recorded whatever the interval. */
+export const ALWAYS_RECORDED = 32_768;
+
+/**
+ * Told of every birth and death of one process. `slot` is the block's place in the live table: its own from birth to death, another
+ * block's afterwards. What the replay and its table say (time, sequence, sizeOf(slot) …) is up to date in every call.
+ */
+export interface BlockListener {
+  /**
+   * @param stack StackIndex
+   * @param size bytes
+   * @param weight how many such blocks this one stands for: 1/p
+   * @param replaces slot of the block that a realloc replaced, told as dead just before; it may be `slot` itself. Else NONE
+   */
+  born(slot: number, stack: number, thread: number, size: number, weight: number, replaces: number): void;
+  died(slot: number): void;
+  /** A block died that the process has from its parent, as it was at the fork: of its birth this process was not told. */
+  inheritedDied?(slot: number): void;
+  /** The clock moved on: comes before the events of the new time. Seconds since the start of the run, never falling. */
+  passed?(time: number): void;
+  marked?(label: string): void;
+}
+
+/** From ticks to seconds since the start of the run. */
+export interface Clock {
+  tick: number;
+  seconds: number;
+  secondsPerTick: number;
+}
+
+export interface ReplayInput {
+  file: EventFile;
+  /** Node id -> StackIndex; row 0 stands for unknown nodes. */
+  stackOfNode: Uint32Array;
+  clock: Clock;
+  /** One or two. */
+  listeners: readonly [BlockListener, BlockListener?];
+  /** The parent's replay, standing at the fork. */
+  parent?: Replay;
+  /** Called when the replay reaches an order number: everything before it has been told. */
+  forks?: readonly { order: number; reached: () => void }[];
+}
+
+/** Ticks since a chunk's start that are none: a processor core whose clock is behind gives a negative number. */
+const LATEST = 2 ** 55;
+
+const NOBODY: BlockListener = { born: () => {}, died: () => {} };
+
+export class Replay {
+  readonly live: LiveTable;
+  /** Seconds since the start of the run. */
+  time: number;
+  /** Births told so far, the one being told included. */
+  sequence = 0;
+  deaths = 0;
+  /** The birth being told is what is left of a mapping of which a part went, not a new request. */
+  continues = false;
+  /** Births at an address that was alive: its death was not recorded, and is told as if it had been. */
+  doubleBirths = 0;
+  /** Deaths at an address that was not alive. */
+  unmatchedDeaths = 0;
+  /** Births with a weight above 1. */
+  sampled = 0;
+  /** Events that the agent says it left out (gap controls). */
+  gaps = 0;
+  /** Interval in force at the last event, bytes; 0: every block. */
+  interval = 0;
+
+  private readonly mappings: Mappings;
+  private readonly clock: Clock;
+  private readonly stackOfNode: Uint32Array;
+  private readonly strings: readonly string[];
+  private readonly first: BlockListener;
+  private readonly second: BlockListener;
+  private readonly schedule: Schedule;
+  private readonly forks: { order: number; reached: () => void }[];
+  /** 1: the slot's block is the parent's, or nobody has used the slot since the fork. */
+  private readonly inherited: Uint8Array;
+
+  constructor(input: ReplayInput) {
+    const { file, parent } = input;
+    this.live = new LiveTable(parent?.live);
+    this.mappings = new Mappings(parent?.mappings);
+    this.inherited = new Uint8Array(this.live.slots).fill(1);
+    this.clock = input.clock;
+    this.stackOfNode = input.stackOfNode;
+    this.strings = file.dictionary.strings;
+    [this.first, this.second = NOBODY] = input.listeners;
+    this.schedule = new Schedule(file.threads.map((stream) => new Cursor(file, stream)));
+    this.forks = (input.forks ?? []).toSorted((a, b) => a.order - b.order);
+    this.time = Math.max(this.seconds(file.header.start.tick), parent?.time ?? -Infinity);
+  }
+
+  /** Runs to the end. */
+  run(): void {
+    for (let cursor = this.schedule.top; cursor; cursor = this.schedule.top) {
+      while (this.forks.length > 0 && this.forks[0]!.order <= cursor.order) this.forks.shift()!.reached();
+      this.runUntil(cursor, Math.min(this.schedule.second, this.forks[0]?.order ?? Infinity));
+      this.schedule.settle();
+    }
+    for (const fork of this.forks) fork.reached();
+  }
+
+  /** One thread goes on until its order number reaches the limit, or its end. */
+  private runUntil(cursor: Cursor, limit: number): void {
+    do {
+      if (cursor.at < cursor.end) this.decode(cursor, limit);
+      else if (cursor.nextChunk()) {
+        this.interval = cursor.interval;
+        this.passTo(cursor.tick);
+      }
+    } while (cursor.order < limit);
+  }
+
+  private decode(c: Cursor, limit: number): void {
+    const { words, end } = c;
+    let at = c.at;
+    while (at < end) {
+      const low = words[at]!;
+      const high = words[at + 1]!;
+      const kind = low & 7;
+      at += 2;
+      if (kind === EVENT.birth) {
+        this.birth(c, (low & 8) === 0 ? c.base0 : c.base1, high, ((low >>> 5) & 511) + 1, low >>> 14);
+      } else if (kind === EVENT.death) {
+        const undone = at < end ? words[at] === UNDO_WORD : c.undone();
+        if (!undone) this.death(c, (low & 8) === 0 ? c.base0 : c.base1, high);
+        else c.realloc = REALLOC.none;
+      } else if (kind === EVENT.control) {
+        this.control(c, (low >>> 3) & 31, (low >>> 8) + high * 0x100_0000);
+        if (c.order >= limit) break;
+      } else {
+        const size = kind === EVENT.medium ? 2 : 4;
+        if (kind < EVENT.birth || kind > EVENT.deathFull || at + size > end) {
+          at = end; // torn or unknown: what follows in this chunk cannot be told apart
+          break;
+        }
+        if (kind === EVENT.medium) {
+          const bytes = words[at]! + words[at + 1]! * 0x1_0000_0000;
+          this.birth(c, (low & 8) === 0 ? c.base0 : c.base1, high, bytes, low >>> 5);
+        } else this.full(c, kind, (low >>> 3) & 15, high, at);
+        at += size;
+      }
+    }
+    c.at = at;
+  }
+
+  private birth(c: Cursor, base: number, high: number, size: number, node: number): void {
+    const { live } = this;
+    const slot = live.insert(base, high);
+    if (live.existed) {
+      this.doubleBirths++;
+      this.tellDeath(slot);
+    }
+    let weight = 1;
+    if (c.interval !== 0 && size < ALWAYS_RECORDED && size > 0) {
+      weight = -1 / Math.expm1(-size / c.interval);
+      this.sampled++;
+    }
+    const stack = this.stackOfNode[node] ?? this.stackOfNode[0]!;
+    live.fill(slot, stack, c.thread, size, weight);
+    if (slot < this.inherited.length) this.inherited[slot] = 0;
+    let replaces = NONE;
+    if (c.realloc !== REALLOC.none) replaces = this.endRealloc(c);
+    this.sequence++;
+    this.first.born(slot, stack, c.thread, size, weight, replaces);
+    this.second.born(slot, stack, c.thread, size, weight, replaces);
+  }
+
+  private death(c: Cursor, base: number, high: number): void {
+    const slot = this.live.remove(base, high);
+    if (slot === NONE) {
+      this.unmatchedDeaths++;
+      c.realloc = REALLOC.none;
+      return;
+    }
+    this.deaths++;
+    if (c.realloc !== REALLOC.none) this.dieInRealloc(c, slot);
+    this.tellDeath(slot);
+  }
+
+  private tellDeath(slot: number): void {
+    if (slot < this.inherited.length && this.inherited[slot] === 1) {
+      this.inherited[slot] = 0;
+      this.first.inheritedDied?.(slot);
+      this.second.inheritedDied?.(slot);
+      return;
+    }
+    this.first.died(slot);
+    this.second.died(slot);
+  }
+
+  private dieInRealloc(c: Cursor, slot: number): void {
+    const known = c.realloc === REALLOC.begun && !(slot < this.inherited.length && this.inherited[slot] === 1);
+    c.realloc = known ? REALLOC.dead : REALLOC.none;
+    c.replaced = slot;
+    c.replacedAt = this.sequence;
+  }
+
+  /** The slot that the realloc gave up, unless another thread's birth may have taken it meanwhile. */
+  private endRealloc(c: Cursor): number {
+    const replaces = c.realloc === REALLOC.dead && c.replacedAt === this.sequence ? c.replaced : NONE;
+    c.realloc = REALLOC.none;
+    return replaces;
+  }
+
+  /** Events with a whole address: mappings, and blocks that the short forms cannot hold. */
+  private full(c: Cursor, kind: number, type: number, node: number, at: number): void {
+    const { words } = c;
+    const address = words[at]! + words[at + 1]! * 0x1_0000_0000;
+    const size = words[at + 2]! + words[at + 3]! * 0x1_0000_0000;
+    const base = Math.floor(address / 2 ** 36);
+    const high = (address / 16) >>> 0;
+    if (type === BLOCK_TYPE.mmap) {
+      if (kind === EVENT.birthFull) this.map(c, address, size, node);
+      else this.unmap(address, size);
+    } else if (type <= BLOCK_TYPE.pymalloc) {
+      if (kind === EVENT.birthFull) this.birth(c, base, high, size, node);
+      else this.death(c, base, high);
+    } // arenas hold blocks and are none
+  }
+
+  /** Mappings are recorded whatever the interval: weight 1. */
+  private map(c: Cursor, address: number, size: number, node: number): void {
+    this.unmap(address, size); // MAP_FIXED, or an munmap that the wrapper did not see
+    const stack = this.stackOfNode[node] ?? this.stackOfNode[0]!;
+    this.sequence++;
+    this.bornMapping(address, size, stack, c.thread, this.endRealloc(c));
+  }
+
+  private bornMapping(address: number, size: number, stack: number, thread: number, replaces: number): void {
+    const slot = this.live.take();
+    this.live.place(slot, Math.floor(address / 2 ** 36), (address / 16) >>> 0);
+    this.live.fill(slot, stack, thread, size, 1);
+    if (slot < this.inherited.length) this.inherited[slot] = 0;
+    this.mappings.add(address, size, slot);
+    this.first.born(slot, stack, thread, size, 1, replaces);
+    this.second.born(slot, stack, thread, size, 1, replaces);
+  }
+
+  /** munmap of what the wrapper did not see mapped (a file, another allocator's) is no event of ours. */
+  private unmap(address: number, size: number): void {
+    for (const { slot, start, before, behind, behindAt } of this.mappings.cut(address, size)) {
+      const stack = this.live.stackOf(slot);
+      const thread = this.live.threadOf(slot);
+      const own = !(slot < this.inherited.length && this.inherited[slot] === 1);
+      this.tellDeath(slot);
+      this.live.release(slot);
+      if (before + behind === 0) this.deaths++;
+      this.continues = true;
+      if (before > 0) this.bornMapping(start, before, stack, thread, own ? slot : NONE);
+      if (behind > 0) this.bornMapping(behindAt, behind, stack, thread, own && before === 0 ? slot : NONE);
+      this.continues = false;
+    }
+  }
+
+  private control(c: Cursor, code: number, payload: number): void {
+    if (code === CONTROL.time) this.passTo(payload < LATEST ? c.tick + payload : c.tick); // cores disagree a little: a step back wraps
+    else if (code === CONTROL.order) c.order = payload;
+    else if (code === CONTROL.interval) c.interval = this.interval = saneInterval(payload);
+    else if (code === CONTROL.base) {
+      if ((payload & 0xff) === 0) c.base0 = Math.floor(payload / 256);
+      else c.base1 = Math.floor(payload / 256);
+    } else if (code === CONTROL.realloc) c.realloc = REALLOC.begun;
+    else if (code === CONTROL.gap) this.gaps += payload;
+    else if (code === CONTROL.mark) {
+      const label = this.strings[payload] ?? "";
+      this.first.marked?.(label);
+      this.second.marked?.(label);
+    }
+  }
+
+  private seconds(tick: number): number {
+    return this.clock.seconds + (tick - this.clock.tick) * this.clock.secondsPerTick;
+  }
+
+  /** Threads tell the time now and then; for all of them it is at least what another has told. */
+  private passTo(tick: number): void {
+    const time = this.seconds(tick);
+    if (!(time > this.time)) return;
+    this.time = time;
+    this.first.passed?.(time);
+    this.second.passed?.(time);
+  }
+}
