@@ -37,6 +37,7 @@ enum off_reason { OFF_NONE, OFF_DISK_FULL, OFF_FILE_LIMIT, OFF_MAX_BYTES, OFF_FI
 /* One frame of the last walk of a thread, outermost first. */
 struct saved {
     const char *frame, *code, *instr;
+    const char *previous; /* the frame's link outwards as it stood: a Python frame, or a shim on the way to one */
     uint32_t node, pad;
 };
 #define MAX_DEPTH 65536

@@ -22,7 +22,6 @@ static inline const char *skip(const char *f) {
         while (f && (uint8_t)f[L.owner] >= 3) f = load(f, L.previous);
     return f;
 }
-static inline const char *frame_outer(const char *f) { return skip(load(f, is_object_frame() ? L.f_back : L.previous)); }
 
 static inline uint32_t hash(const void *p) { return (uint32_t)(((uintptr_t)p >> 3) * 0x9e3779b1u >> 7) & (FRAME_HASH - 1); }
 
@@ -42,27 +41,33 @@ static void forget(struct thread *t) {
     t->epoch = atomic_load_explicit(&g_code_epoch, memory_order_relaxed);
 }
 
-/* Is the saved walk still right from frame f (which stands at `at`) outwards? Outer instructions that moved on are brought up to date.
- * false: the chain is another one. */
-static bool join(struct thread *t, const char *f, uint32_t at) {
-    uint32_t limit = ++t->walks & 63 ? VERIFY : MAX_DEPTH, changed = MAX_DEPTH, k = at;
-    for (;;) {
-        struct saved *s = &t->saved[k];
-        if (s->frame != f || s->code != frame_code(f)) return false;
-        const char *instr = frame_instr(f);
-        if (s->instr != instr) s->instr = instr, changed = k;
-        if (k == 0) {
-            if (limit != VERIFY || at < VERIFY) if (frame_outer(f)) return false;
-            break;
+/* Is the saved walk still right from its frame `at` outwards? Outer instructions that moved on are brought up to date. false: the chain is another one.
+ * The next frame's address comes from the saved walk, not from the link just compared: the loads of all levels then run side by side instead of one
+ * after the other. (No stale address is followed: a level is read only after the link that leads to it was found equal.) */
+static inline bool join(struct thread *t, uint32_t at) {
+    struct saved *s = &t->saved[at];
+    const struct saved *stop = at < VERIFY || (++t->walks & 63) == 0 ? t->saved : s - VERIFY;
+    const struct saved *changed = NULL;
+    const bool object_frames = is_object_frame();
+    const uint16_t link = object_frames ? L.f_back : L.previous;
+    for (;; s--) {
+        const char *f = s->frame, *instr = frame_instr(f);
+        if (object_frames && s->code != load(f, L.f_code)) return false;
+        if (UNLIKELY(s->instr != instr)) {
+            if (!object_frames && s->code != frame_code(f)) return false;
+            s->instr = instr;
+            changed = s;
         }
-        if (--limit == 0) break;
-        f = frame_outer(f);
-        if (!f) return false;
-        k--;
+        const char *previous = load(f, link);
+        if (UNLIKELY(previous != s->previous)) return false;
+        if (s == stop) break;
+        if (UNLIKELY(previous != s[-1].frame) && skip(previous) != s[-1].frame) return false;
     }
-    t->debt += at - k;
-    for (k = changed; k <= at && changed != MAX_DEPTH; k++)
-        t->saved[k].node = lookup(t, k ? t->saved[k - 1].node : 0, t->saved[k].code, t->saved[k].instr);
+    if (stop == t->saved && skip(s->previous)) return false;
+    t->debt += (uint64_t)(&t->saved[at] - s);
+    if (changed)
+        for (struct saved *k = (struct saved *)changed; k <= &t->saved[at]; k++)
+            k->node = lookup(t, k == t->saved ? 0 : k[-1].node, k->code, k->instr);
     return true;
 }
 
@@ -74,15 +79,16 @@ uint32_t frames_walk(struct thread *t, const void *caller) {
     while (f) {
         uint32_t at = t->frame_hash[hash(f)];
         if (at && at <= t->depth && t->saved[at - 1].frame == f && t->saved[at - 1].code == frame_code(f)) {
-            if (LIKELY(join(t, f, at - 1))) {
+            if (LIKELY(join(t, at - 1))) {
                 depth = at;
                 break;
             }
             t->depth = 0; /* nothing of the saved walk holds any more */
         }
-        t->fresh[fresh++] = (struct saved){ f, frame_code(f), frame_instr(f), 0, 0 };
+        const char *previous = load(f, is_object_frame() ? L.f_back : L.previous);
+        t->fresh[fresh++] = (struct saved){ f, frame_code(f), frame_instr(f), previous, 0, 0 };
         if (fresh == MAX_DEPTH) break;
-        f = frame_outer(f);
+        f = skip(previous);
     }
     uint32_t node = depth ? t->saved[depth - 1].node : 0;
     if (UNLIKELY(fresh == MAX_DEPTH)) node = trie_node(0, NULL, NULL), depth = 0;
