@@ -19,17 +19,23 @@ export function fileOf(bytes: Uint8Array): EventFile {
   return openEvents(bytesSource(bytes));
 }
 
-export function replayOf(bytes: Uint8Array, listener: BlockListener, more: Partial<ReplayInput> = {}): Replay {
+export function replayOf(bytes: Uint8Array, more: Partial<ReplayInput> = {}): Replay {
   const file = fileOf(bytes);
-  const input = { file, stackOfNode: identity(file.header.nodes), clock: CLOCK, ...more };
-  return new Replay({ ...input, listeners: [listener] });
+  return new Replay({ file, stackOfNode: identity(file.header.nodes), clock: CLOCK, ...more });
 }
 
 /** One line an event: `+ADDRESS SIZE @STACK`, `-ADDRESS`; times and marks when they come. The address stands for the block. */
 export class Scribe implements BlockListener {
   readonly lines: string[] = [];
-  replay: Replay | undefined;
-  private readonly name = (slot: number): string => this.replay!.live.addressOf(slot).toString(16);
+  private readonly replay: Replay;
+
+  constructor(replay: Replay) {
+    this.replay = replay;
+  }
+
+  private name(slot: number): string {
+    return this.replay.live.addressOf(slot).toString(16);
+  }
 
   born(slot: number, stack: number, thread: number, size: number, weight: number, replaces: number): void {
     const notes = [
@@ -37,7 +43,7 @@ export class Scribe implements BlockListener {
       thread > 0 ? `thread ${thread}` : "",
       weight > 1 ? `for ${weight.toFixed(3)}` : "",
       replaces !== NONE ? "moved" : "",
-      this.replay!.continues ? "left over" : "",
+      this.replay.continues ? "left over" : "",
     ];
     this.lines.push(notes.filter((note) => note !== "").join(" "));
   }
@@ -60,9 +66,9 @@ export class Scribe implements BlockListener {
 }
 
 /** Replays to the end and gives the lines. */
-export function told(bytes: Uint8Array, more: Partial<ReplayInput> = {}): string[] {
-  const scribe = new Scribe();
-  scribe.replay = replayOf(bytes, scribe, more);
-  scribe.replay.run();
+export function told(bytes: Uint8Array): string[] {
+  const replay = replayOf(bytes);
+  const scribe = new Scribe(replay);
+  replay.run(scribe);
   return scribe.lines;
 }

@@ -27,8 +27,8 @@ function liveAtEnd(bytes: Uint8Array): { live: Map<number, number>; replay: Repl
     born: (slot, _stack, _thread, size) => void live.set(replay.live.addressOf(slot), size),
     died: (slot) => void live.delete(replay.live.addressOf(slot)),
   };
-  const replay = replayOf(bytes, listener);
-  replay.run();
+  const replay = replayOf(bytes);
+  replay.run(listener);
   expect(replay.live.count).toBe(live.size);
   return { live, replay };
 }
@@ -42,18 +42,13 @@ function forked(parentBytes: Uint8Array, childBytes: Uint8Array): string[] {
   const lines: string[] = [];
   const child = fileOf(childBytes);
   const reached = (): void => {
-    const scribe = new Scribe();
-    const nodes = identity(child.header.nodes);
-    scribe.replay = new Replay({ file: child, stackOfNode: nodes, clock: CLOCK, listeners: [scribe], parent });
-    scribe.replay.run();
-    lines.push(...scribe.lines.map((line) => `| ${line}`), `| ${scribe.replay.live.count} alive`);
+    const replay = new Replay({ file: child, stackOfNode: identity(child.header.nodes), clock: CLOCK, parent });
+    const scribe = new Scribe(replay);
+    replay.run(scribe);
+    lines.push(...scribe.lines.map((line) => `| ${line}`), `| ${replay.live.count} alive`);
   };
-  const parent: Replay = replayOf(
-    parentBytes,
-    { born: () => lines.push("+"), died: () => lines.push("-") },
-    { forks: [{ order: child.header.fork!.order, reached }] },
-  );
-  parent.run();
+  const parent: Replay = replayOf(parentBytes, { forks: [{ order: child.header.fork!.order, reached }] });
+  parent.run({ born: () => lines.push("+"), died: () => lines.push("-") });
   return [...lines, `${parent.live.count} alive`];
 }
 

@@ -48,8 +48,6 @@ export interface ReplayInput {
   /** Node id -> StackIndex; row 0 stands for unknown nodes. */
   stackOfNode: Uint32Array;
   clock: Clock;
-  /** One or two. */
-  listeners: readonly [BlockListener, BlockListener?];
   /** The parent's replay, standing at the fork. */
   parent?: Replay;
   /** Called when the replay reaches an order number: everything before it has been told. */
@@ -85,8 +83,8 @@ export class Replay {
   private readonly clock: Clock;
   private readonly stackOfNode: Uint32Array;
   private readonly strings: readonly string[];
-  private readonly first: BlockListener;
-  private readonly second: BlockListener;
+  private first = NOBODY;
+  private second = NOBODY;
   private readonly schedule: Schedule;
   private readonly forks: { order: number; reached: () => void }[];
   /** 1: the slot's block is the parent's, or nobody has used the slot since the fork. */
@@ -100,14 +98,15 @@ export class Replay {
     this.clock = input.clock;
     this.stackOfNode = input.stackOfNode;
     this.strings = file.dictionary.strings;
-    [this.first, this.second = NOBODY] = input.listeners;
     this.schedule = new Schedule(file.threads.map((stream) => new Cursor(file, stream)));
     this.forks = (input.forks ?? []).toSorted((a, b) => a.order - b.order);
     this.time = Math.max(this.seconds(file.header.start.tick), parent?.time ?? -Infinity);
   }
 
-  /** Runs to the end. */
-  run(): void {
+  /** Runs to the end and tells one or two listeners. */
+  run(first: BlockListener, second: BlockListener = NOBODY): void {
+    this.first = first;
+    this.second = second;
     for (let cursor = this.schedule.top; cursor; cursor = this.schedule.top) {
       while (this.forks.length > 0 && this.forks[0]!.order <= cursor.order) this.forks.shift()!.reached();
       this.runUntil(cursor, Math.min(this.schedule.second, this.forks[0]?.order ?? Infinity));
