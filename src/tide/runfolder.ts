@@ -163,7 +163,7 @@ export function encodeTimeline(samples: readonly TimelineSample[]): Uint8Array {
   return bytes;
 }
 
-/** Rows in the order in which they were written: time never falls. A torn last row is left out. */
+/** Rows in the order in which they were written: the time of one process never falls. A torn last row is left out. */
 export function parseTimeline(bytes: Uint8Array): TimelineSample[] {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const samples: TimelineSample[] = [];

@@ -1,0 +1,212 @@
+/* tidegauge-launch: the two steps of starting a program that Node cannot do without changing the program's life.
+ *
+ *   tidegauge-launch before COMMAND...
+ *       Node raises the limit of open files, resets ignored signals and marks inherited descriptors close-on-exec when it starts.
+ *       Note them first, then become COMMAND; in its arguments, `{inherited}` stands for the note.
+ *
+ *   tidegauge-launch program CHANNEL INHERITED TAIL RECORDER PRELOAD FOLDER FILE ARGV...
+ *       Start FILE as a child with the noted state, wait for it, and tell about it in lines on descriptor CHANNEL:
+ *           pid PID | fail ERRNO | end WAITSTATUS USERMICROSECONDS SYSTEMMICROSECONDS MAXRSSKIB
+ *       The program is forked from this small process, not from Node, so that its `ru_maxrss` is its own (a program inherits the
+ *       high-water mark of the memory it was forked from). The environment and the last TAIL arguments are taken from the recorder
+ *       (PID RECORDER) as the bytes they were: JavaScript strings cannot hold every file name. This process outlives a killed
+ *       recorder and never stands in the way of signals: it blocks them all.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+extern char **environ;
+
+enum { HIGHEST_FD = 255 };
+
+/* "nofile:SOFT,ignored:HEX,blocked:HEX,fds:3.5.": masks have bit n-1 for signal n. */
+static void note_inherited(char *text, size_t size) {
+    struct rlimit files = {0, 0};
+    getrlimit(RLIMIT_NOFILE, &files);
+    uint64_t ignored = 0, blocked = 0;
+    sigset_t mask;
+    sigemptyset(&mask);
+    sigprocmask(SIG_SETMASK, NULL, &mask);
+    for (int s = 1; s <= 64; s++) {
+        struct sigaction action;
+        if (sigaction(s, NULL, &action) == 0 && action.sa_handler == SIG_IGN) ignored |= UINT64_C(1) << (s - 1);
+        if (sigismember(&mask, s) == 1) blocked |= UINT64_C(1) << (s - 1);
+    }
+    int n = snprintf(text, size, "nofile:%llu,ignored:%llx,blocked:%llx,fds:", (unsigned long long)files.rlim_cur,
+                     (unsigned long long)ignored, (unsigned long long)blocked);
+    for (int fd = 3; fd <= HIGHEST_FD && (size_t)n + 8 < size; fd++) {
+        int flags = fcntl(fd, F_GETFD);
+        if (flags >= 0 && !(flags & FD_CLOEXEC)) n += snprintf(text + n, size - (size_t)n, "%d.", fd);
+    }
+}
+
+static int before(char **command) {
+    char text[2048];
+    note_inherited(text, sizeof text);
+    for (char **arg = command; *arg; arg++) {
+        char *at = strstr(*arg, "{inherited}");
+        if (!at) continue;
+        char *filled;
+        if (asprintf(&filled, "%.*s%s%s", (int)(at - *arg), *arg, text, at + strlen("{inherited}")) > 0) *arg = filled;
+        break;
+    }
+    execvp(command[0], command);
+    fprintf(stderr, "tidegauge: cannot start %s: %s\n", command[0], strerror(errno));
+    return 3;
+}
+
+/* One key of the note, or NULL. */
+static const char *noted(const char *inherited, const char *key) {
+    const char *at = strstr(inherited, key);
+    return at ? at + strlen(key) : NULL;
+}
+
+static void restore_inherited(const char *inherited) {
+    const char *at = noted(inherited, "nofile:");
+    struct rlimit files;
+    if (at && getrlimit(RLIMIT_NOFILE, &files) == 0) {
+        files.rlim_cur = strtoull(at, NULL, 10);
+        setrlimit(RLIMIT_NOFILE, &files);
+    }
+    uint64_t ignored = (at = noted(inherited, "ignored:")) ? strtoull(at, NULL, 16) : 0;
+    uint64_t blocked = (at = noted(inherited, "blocked:")) ? strtoull(at, NULL, 16) : 0;
+    sigset_t mask;
+    sigemptyset(&mask);
+    for (int s = 1; s <= 64; s++) {
+        if (ignored >> (s - 1) & 1) signal(s, SIG_IGN);
+        if (blocked >> (s - 1) & 1) sigaddset(&mask, s);
+    }
+    sigprocmask(SIG_SETMASK, &mask, NULL);
+}
+
+/* Node fills the holes between inherited descriptors with /dev/null. */
+static void close_holes(const char *inherited, int channel, int news) {
+    const char *fds = noted(inherited, "fds:");
+    for (int fd = 3; fd < channel; fd++) {
+        char item[16];
+        snprintf(item, sizeof item, "%d.", fd);
+        const char *at = fds;
+        while (at && (at = strstr(at, item)) && at != fds && at[-1] != '.') at++;
+        if (!at && fd != news) close(fd);
+    }
+}
+
+/* The whole file, NUL-terminated, or NULL. */
+static char *slurp(const char *path, size_t *length) {
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return NULL;
+    size_t room = 65536, used = 0;
+    char *text = malloc(room + 1);
+    for (ssize_t got; text && (got = read(fd, text + used, room - used)) > 0;) {
+        used += (size_t)got;
+        if (used == room) text = realloc(text, (room *= 2) + 1);
+    }
+    close(fd);
+    if (text) text[used] = 0;
+    *length = used;
+    return text;
+}
+
+/* NUL-separated strings as a NULL-terminated vector; NULL when there is nothing. */
+static char **vector(char *text, size_t length, size_t *count) {
+    size_t n = 0;
+    for (size_t i = 0; i < length; i++) n += text[i] == 0;
+    char **items = n ? calloc(n + 1, sizeof *items) : NULL;
+    for (size_t i = 0, k = 0; items && k < n; k++, i += strlen(text + i) + 1) items[k] = text + i;
+    *count = n;
+    return items;
+}
+
+/* The recorder's environment and the tail of its arguments, as bytes. Left as they came when they cannot be read. */
+static void take_bytes(const char *recorder, size_t tail, char **argv) {
+    if (atoi(recorder) != getppid()) return;
+    char path[64], *text;
+    size_t length, count, argc = 0;
+    snprintf(path, sizeof path, "/proc/%s/environ", recorder);
+    char **items = (text = slurp(path, &length)) ? vector(text, length, &count) : NULL;
+    if (items) environ = items;
+    snprintf(path, sizeof path, "/proc/%s/cmdline", recorder);
+    items = (text = slurp(path, &length)) ? vector(text, length, &count) : NULL;
+    while (argv[argc]) argc++;
+    if (items && tail <= count && tail <= argc) memcpy(argv + argc - tail, items + count - tail, tail * sizeof *argv);
+}
+
+static void set_environment(const char *preload, const char *folder) {
+    if (*preload) {
+        const char *others = getenv("LD_PRELOAD");
+        char *value;
+        if (asprintf(&value, "%s%s%s", preload, others && *others ? ":" : "", others ? others : "") > 0)
+            setenv("LD_PRELOAD", value, 1);
+    }
+    setenv("TIDEGAUGE_RUN", folder, 1);
+}
+
+static void tell(int channel, const char *what, long a, long b, long c, long d) {
+    char line[128];
+    int n = snprintf(line, sizeof line, "%s %ld %ld %ld %ld\n", what, a, b, c, d);
+    if (write(channel, line, (size_t)n) < 0) return; /* the recorder is gone: the program goes on all the same */
+}
+
+/* Keep nothing of the program's open: a pipe that it closes must be closed. */
+static void let_go(int channel) {
+    int null = open("/dev/null", O_RDWR);
+    for (int fd = 0; fd <= 2 && null >= 0; fd++) dup2(null, fd);
+    for (int fd = 3; fd <= HIGHEST_FD; fd++)
+        if (fd != channel) close(fd);
+}
+
+static int program(char **argv) {
+    int channel = atoi(argv[0]);
+    const char *inherited = argv[1], *preload = argv[4], *folder = argv[5], *file = argv[6];
+    sigset_t all;
+    sigfillset(&all);
+    sigprocmask(SIG_SETMASK, &all, NULL);
+    fcntl(channel, F_SETFD, FD_CLOEXEC);
+    take_bytes(argv[3], strtoul(argv[2], NULL, 10), argv + 7);
+    int news[2]; /* closes when the program's file is executed, else tells why not */
+    pid_t child = pipe2(news, O_CLOEXEC) < 0 ? -1 : fork();
+    int failure = child < 0 ? errno : 0;
+    if (child == 0) {
+        close_holes(inherited, channel, news[1]);
+        set_environment(preload, folder);
+        restore_inherited(inherited);
+        execvpe(file, argv + 7, environ);
+        failure = errno;
+        if (write(news[1], &failure, sizeof failure) < 0) return 127;
+        _exit(127);
+    }
+    if (child > 0) {
+        close(news[1]);
+        if (read(news[0], &failure, sizeof failure) < 0) failure = errno;
+        close(news[0]);
+    }
+    if (failure != 0) {
+        tell(channel, "fail", failure, 0, 0, 0);
+        return 3;
+    }
+    tell(channel, "pid", child, 0, 0, 0);
+    let_go(channel);
+    int status = 0;
+    struct rusage used;
+    while (wait4(child, &status, 0, &used) < 0 && errno == EINTR) {
+    }
+    tell(channel, "end", status, used.ru_utime.tv_sec * 1000000L + used.ru_utime.tv_usec,
+         used.ru_stime.tv_sec * 1000000L + used.ru_stime.tv_usec, used.ru_maxrss);
+    return 0;
+}
+
+int main(int argc, char **argv) {
+    if (argc >= 3 && strcmp(argv[1], "before") == 0) return before(argv + 2);
+    if (argc >= 10 && strcmp(argv[1], "program") == 0) return program(argv + 2);
+    fprintf(stderr, "tidegauge-launch is a part of tidegauge: run tidegauge\n");
+    return 2;
+}

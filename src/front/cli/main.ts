@@ -1,0 +1,57 @@
+/** The command line: one file per command, exit statuses as in the manual (0 fine, 1 "no", 2 bad usage or input, 3 not possible here). */
+import { Command, CommanderError } from "commander";
+import { register as registerDoctor } from "./doctor.ts";
+import { Failure, reportFailure } from "./failure.ts";
+import { installation } from "./installation.ts";
+import { arrangeRunWords, register as registerRun } from "./run.ts";
+
+function commandLine(): Command {
+  const program = new Command("tidegauge");
+  program
+    .description("Measures and explains the memory of Python programs on Linux.")
+    .version(installation.version, "-V, --version", "print the version")
+    .helpOption("-h, --help", "print this help")
+    .helpCommand(false)
+    .showSuggestionAfterError(true)
+    .configureOutput({ outputError: () => {} })
+    .exitOverride();
+  for (const register of [registerRun, registerDoctor]) register(program);
+  for (const command of program.commands) command.configureOutput({ outputError: () => {} }).exitOverride();
+  return program;
+}
+
+async function main(words: string[]): Promise<number> {
+  const program = commandLine();
+  const run = program.commands.find((command) => command.name() === "run")!;
+  try {
+    if (words.length === 0) throw new Failure(2, "no command; try: tidegauge run script.py, or tidegauge --help");
+    await program.parseAsync(words[0] === "run" ? ["run", ...arrangeRunWords(words.slice(1), run)] : words, {
+      from: "user",
+    });
+    return Number(process.exitCode ?? 0);
+  } catch (error) {
+    if (!(error instanceof CommanderError)) return reportFailure(error);
+    if (error.exitCode === 0) return 0; // --help and --version
+    return reportFailure(new Failure(2, usageSentence(error, words[0] ?? "")));
+  }
+}
+
+/** commander's "error: unknown option '--exat'\n(Did you mean --exact?)" as one sentence that says where to look. */
+function usageSentence(error: CommanderError, command: string): string {
+  const [what, hint] = error.message.replace(/^error: /, "").split("\n");
+  const suggestion = hint ? `; ${hint.replace(/^\(Did you mean (.*)\?\)$/, "did you mean $1?")}` : "";
+  const help =
+    error.code === "commander.unknownCommand" || command.startsWith("-")
+      ? "tidegauge --help"
+      : `tidegauge ${command} --help`;
+  return `${what!.trim()}${suggestion}${suggestion ? "" : `; see ${help}`}`;
+}
+
+/** `--inherited=NOTE` comes from `./tidegauge`, before everything that the user wrote. */
+function takeInherited(words: string[]): string[] {
+  if (!words[0]?.startsWith("--inherited=")) return words;
+  installation.inherited = words[0].slice("--inherited=".length);
+  return words.slice(1);
+}
+
+process.exitCode = await main(takeInherited(process.argv.slice(2)));

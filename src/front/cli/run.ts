@@ -1,0 +1,202 @@
+/** `tidegauge run`: starts a program, records it, and answers on stderr when it ended. Its exit status is the program's. */
+import { type Command, Option } from "commander";
+import { closeSync, mkdtempSync, openSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { installation } from "./installation.ts";
+import { reasonOf, statusOf } from "../../capture/run/refusal.ts";
+import type { Target } from "../../capture/run/program.ts";
+import type { RunPlace } from "../../capture/run/folder.ts";
+import { Failure, reportFailure, say } from "./failure.ts";
+import { percentOption, sizeOption } from "./options.ts";
+import { statusLine } from "./status-line.ts";
+import { textStyle, writeText } from "./terminal.ts";
+
+interface RunOptions {
+  output?: string;
+  force?: boolean;
+  quiet?: boolean;
+  exact?: boolean;
+  interval?: string;
+  maxOverhead?: string;
+  maxSize?: string;
+  json?: string | true;
+  python?: string;
+}
+
+const DEFAULT_OVERHEAD_PERCENT = 3;
+/** Below this a sample costs more than the blocks that it stands for; --exact is the way to see them all. */
+const LEAST_INTERVAL = 16;
+/** The dictionary and the staging regions of one thread need about this much. */
+const LEAST_MAX_SIZE = 1024 * 1024;
+
+export function register(program: Command): void {
+  program
+    .command("run")
+    .description("run a program and say how much memory it took, when, and which lines")
+    .usage("[options] (SCRIPT | -m MODULE | -c CODE | -- COMMAND) [ARGUMENTS...]")
+    .argument("[words...]")
+    .option("-o, --output <file>", "the recording to write (default: tidegauge-NAME.tide, numbered when taken)")
+    .option("-f, --force", "write over a recording that exists")
+    .option("-q, --quiet", "no answer and no status line; problems are still told")
+    .addOption(new Option("--exact", "record every block").conflicts(["interval", "maxOverhead"]))
+    .addOption(new Option("--interval <size>", "record one block in SIZE bytes on average").conflicts("maxOverhead"))
+    .option(
+      "--max-overhead <percent>",
+      `record as many blocks as this share of CPU time pays for (default: ${DEFAULT_OVERHEAD_PERCENT})`,
+    )
+    .option("--max-size <size>", "stop recording a process whose events fill SIZE; the program runs on")
+    .option("--json [=file]", "the answer as JSON, on stderr or into a file")
+    .option("--python <exe>", "the interpreter for SCRIPT, -m and -c (default: python3 of VIRTUAL_ENV or PATH)")
+    .addHelpText("after", HELP)
+    .action(async (words: string[], options: RunOptions) => {
+      process.exitCode = await run(targetOf(words), options);
+    });
+}
+
+const HELP = `
+Options after the program are the program's own. Its output, exit status and signals stay its own:
+the exit status is the program's, 128 + n when signal n ended it; 2 and 3 come from tidegauge
+itself when the program was not started.
+
+  tidegauge run script.py --its-option
+  tidegauge run --exact -o day.tide -m pytest tests
+  tidegauge run -- ./manage.py runserver`;
+
+/**
+ * Makes the words after \`run\` unambiguous: tidegauge's own options, then \`--\`, the kind of the program and its words. Where the
+ * program begins is decided here, since \`-m http.server --bind ::\` and \`script.py -f\` must keep their options.
+ */
+export function arrangeRunWords(words: string[], command: Command): string[] {
+  const takesValue = new Set(command.options.filter((o) => o.required).flatMap((o) => [o.short, o.long]));
+  const own: string[] = [];
+  for (let i = 0; i < words.length; i++) {
+    const word = words[i]!;
+    const rest = words.slice(i + 1);
+    if (word === "--") return [...own, "--", "command", ...rest];
+    if (/^-[mc]/.test(word)) {
+      const attached = word.length > 2 ? [word.slice(2)] : [];
+      return [...own, "--", word[1] === "m" ? "module" : "code", ...attached, ...rest];
+    }
+    if (!word.startsWith("-") || word === "-") return [...own, "--", "script", word, ...rest];
+    own.push(word);
+    // `-fo FILE`: only the last letter of a group can wait for its value in the next word.
+    const flag = word.startsWith("--") ? word : lastFlag(word, takesValue);
+    if (flag !== undefined && takesValue.has(flag) && rest.length > 0) own.push(words[++i]!);
+  }
+  return own;
+}
+
+/** The last option of a group of letters, unless an earlier one takes the rest of the word as its value. */
+function lastFlag(word: string, takesValue: ReadonlySet<string | undefined>): string | undefined {
+  for (let i = 1; i < word.length; i++) {
+    const flag = `-${word[i]}`;
+    if (takesValue.has(flag)) return i === word.length - 1 ? flag : undefined;
+  }
+  return undefined;
+}
+
+function targetOf(words: string[]): Target {
+  const [kind, first, ...args] = words;
+  if (kind === undefined) throw new Failure(2, "nothing to run; name a script, -m MODULE, -c CODE, or -- COMMAND");
+  if (kind === "module") {
+    if (!first) throw new Failure(2, "-m needs the name of a module, such as: tidegauge run -m http.server");
+    return { kind, name: first, args };
+  }
+  if (kind === "code") {
+    if (first === undefined) throw new Failure(2, "-c needs Python code, such as: tidegauge run -c 'print(1)'");
+    return { kind, code: first, args };
+  }
+  if (first === undefined || first === "")
+    throw new Failure(2, `nothing to run after ${kind === "command" ? "--" : "run"}`);
+  return kind === "command" ? { kind, argv: [first, ...args] } : { kind: "script", path: first, args };
+}
+
+function settingsOf(options: RunOptions) {
+  const maxBytes = options.maxSize === undefined ? 0 : sizeOption("--max-size", options.maxSize, LEAST_MAX_SIZE);
+  const interval = options.interval === undefined ? 0 : sizeOption("--interval", options.interval, LEAST_INTERVAL);
+  const overhead =
+    options.maxOverhead === undefined ? DEFAULT_OVERHEAD_PERCENT : percentOption("--max-overhead", options.maxOverhead);
+  const mode = options.exact ? ("exact" as const) : interval > 0 ? ("interval" as const) : ("adaptive" as const);
+  return { mode, interval, overhead, maxBytes };
+}
+
+async function run(target: Target, options: RunOptions): Promise<number> {
+  const { prepareProgram } = await import("../../capture/run/program.ts");
+  const { reserve } = await import("../../capture/run/folder.ts");
+  const { record } = await import("../../capture/run/record.ts");
+  const settings = settingsOf(options);
+  if (typeof options.json === "string") checkJsonFile(options.json);
+  const program = prepareProgram(target, options.python, process.env);
+  const agent = loadableAgent();
+  const reason = installation.agent === undefined ? "the agent is not built; tidegauge doctor says how to mend it" : "";
+  const place = reserve({ output: options.output, name: program.name, force: options.force === true });
+  const status = statusLine(options.quiet === true);
+  const end = await record({
+    version: installation.version,
+    program,
+    place,
+    settings,
+    agent: program.obstacle === undefined ? agent : undefined,
+    launcher: installation.launcher,
+    inherited: installation.inherited,
+    reason: program.obstacle ?? reason,
+    onTrouble: (sentence) => {
+      status.erase();
+      say(sentence);
+    },
+    onLevel: (level) => status.show(level),
+    onStarted: () => void loadAnswering(),
+  });
+  status.erase();
+  await answer(place, options);
+  return end.signal !== 0 ? 128 + end.signal : (end.exitCode ?? 1);
+}
+
+/** Loaded while the program runs, so that its end need not wait for it. */
+async function loadAnswering() {
+  const [answers, text, open, finishing] = await Promise.all([
+    import("../../answers/index.ts"),
+    import("./text-explain.ts"),
+    import("./open.ts"),
+    import("./finishing.ts"),
+  ]);
+  return { ...answers, ...text, ...open, ...finishing };
+}
+
+/** Finishes the recording and shows the answer. Whatever goes wrong here is told; the exit status stays the program's. */
+async function answer(place: RunPlace, options: RunOptions): Promise<void> {
+  try {
+    const { openFile, explain, renderExplain, finishFolder } = await loadAnswering();
+    finishFolder(place.folder, place.file);
+    if (options.quiet && options.json === undefined) return;
+    const value = explain(openFile(place.file).recording);
+    if (options.json === undefined) {
+      writeText(2, renderExplain(value, { ...textStyle(2), file: place.shown, saved: true }));
+      return;
+    }
+    const text = `${JSON.stringify(value, undefined, 2)}\n`;
+    if (options.json === true) writeText(2, text);
+    else writeFileSync(options.json, text);
+  } catch (error) {
+    reportFailure(error);
+  }
+}
+
+/** A JSON file that cannot be written is found before the program is started. */
+function checkJsonFile(path: string): void {
+  try {
+    closeSync(openSync(path, "a"));
+  } catch (error) {
+    throw new Failure(statusOf(error), `cannot write ${path}: ${reasonOf(error)}`);
+  }
+}
+
+/** The loader takes spaces and colons for separators: an agent with such a path is reached through a link in a folder without. */
+function loadableAgent(): string | undefined {
+  const { agent } = installation;
+  if (agent === undefined || !/[\s:]/.test(agent)) return agent;
+  const link = join(mkdtempSync(join(tmpdir(), "tidegauge-")), "agent.so");
+  symlinkSync(agent, link);
+  return link;
+}
