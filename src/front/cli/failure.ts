@@ -1,7 +1,7 @@
 /** How a command ends when it cannot do its job: one sentence on stderr and an exit status. */
 import { TideError } from "../../answers/index.ts";
 import { Refusal } from "../../capture/run/refusal.ts";
-import { writeText } from "./terminal.ts";
+import { writeError } from "./shared-stdio.ts";
 
 /** 1: the answer is "no"; 2: bad usage or bad input; 3: the machine does not allow it. The message is one sentence without a full stop. */
 export class Failure extends Error {
@@ -14,7 +14,7 @@ export class Failure extends Error {
 
 /** Says on stderr what is wrong. */
 export function say(sentence: string): void {
-  writeText(2, `tidegauge: ${sentence}\n`);
+  writeError(`tidegauge: ${sentence}\n`);
 }
 
 /** Says what went wrong and answers with the exit status. An error that nobody foresaw is told with the way to its stack trace. */

@@ -10,7 +10,7 @@ import type { RunPlace } from "../../capture/run/folder.ts";
 import { Failure, reportFailure, say } from "./failure.ts";
 import { percentOption, sizeOption } from "./options.ts";
 import { statusLine } from "./status-line.ts";
-import { textStyle, writeText } from "./terminal.ts";
+import { errorTextOptions, writeError } from "./shared-stdio.ts";
 
 interface RunOptions {
   output?: string;
@@ -172,11 +172,11 @@ async function answer(place: RunPlace, options: RunOptions): Promise<void> {
     if (options.quiet && options.json === undefined) return;
     const value = explain(openFile(place.file).recording);
     if (options.json === undefined) {
-      writeText(2, renderExplain(value, { ...textStyle(2), file: place.shown, saved: true }));
+      writeError(renderExplain(value, { ...errorTextOptions(), file: place.shown, saved: true }));
       return;
     }
     const text = `${JSON.stringify(value, undefined, 2)}\n`;
-    if (options.json === true) writeText(2, text);
+    if (options.json === true) writeError(text);
     else writeFileSync(options.json, text);
   } catch (error) {
     reportFailure(error);

@@ -4,7 +4,7 @@
  */
 import { formatBytes, formatSeconds } from "../../base/format.ts";
 import type { Level } from "../../capture/run/sampler.ts";
-import { isTerminal, waitsForInput, writeText } from "./terminal.ts";
+import { isTerminal, waitsForInput, writeError } from "./shared-stdio.ts";
 
 const FIRST_SECONDS = 1;
 const EVERY_SECONDS = 0.5;
@@ -32,10 +32,10 @@ export function statusLine(quiet: boolean): StatusLine {
       if (interactive && waitsForInput(level.root)) return;
       shownAt = level.seconds;
       visible = true;
-      writeText(2, `${SAVE_CURSOR}${NO_WRAP}${ERASE_TO_END}${statusText(level)}${WRAP}${RESTORE_CURSOR}`);
+      writeError(`${SAVE_CURSOR}${NO_WRAP}${ERASE_TO_END}${statusText(level)}${WRAP}${RESTORE_CURSOR}`);
     },
     erase() {
-      if (visible) writeText(2, ERASE_TO_END);
+      if (visible) writeError(ERASE_TO_END);
       visible = false;
     },
   };
