@@ -2,8 +2,8 @@
  * The blocks of one process that are alive, found by address. A block keeps its slot (a small number) from birth to death; the
  * slot of a dead block is the next one given out, so that a program that churns stays in a few cache lines.
  *
- * Every event comes through here, hence the layout: one typed array for the hash (two words an entry: key, slot + 1), two for
- * the slots, no object per block. An address is (base, high): base = address >> 36, high = bits 4 to 35. The hash holds both
+ * Every event comes through here, hence the layout: one typed array for the hash (two words an entry: key, slot + 1), one
+ * buffer of half cache lines for the slots, no object per block. An address is (base, high): base = address >> 36, high = bits 4 to 35. The hash holds both
  * mixed into one word; the base is compared in the slot, which is read anyway.
  */
 
@@ -16,9 +16,12 @@ const GOLDEN = 0x9e37_79b1;
 /** Odd, so that blocks at the same place of different bases have different keys. */
 const BASE_MIX = 0x85eb_ca6b;
 
-/** Words of a slot in `places` and doubles in `amounts`. */
-const PLACE = 4;
-const AMOUNT = 2;
+/** A slot is 32 bytes: words stack, thread, base, high; doubles size, weight. */
+const SLOT_BYTES = 32;
+const WORDS = SLOT_BYTES / 4;
+const DOUBLES = SLOT_BYTES / 8;
+const SIZE = 2;
+const WEIGHT = 3;
 
 export class LiveTable {
   /** Blocks alive, mappings included. */
@@ -32,10 +35,9 @@ export class LiveTable {
   private mask: number;
   private shift: number;
   private hashed = 0;
-  /** stack, thread, base, high. */
-  private places: Uint32Array;
-  /** size, weight. */
-  private amounts: Float64Array;
+  /** Two views of the slots. */
+  private words: Uint32Array;
+  private doubles: Float64Array;
   private free: Uint32Array;
   private freeCount = 0;
 
@@ -43,8 +45,8 @@ export class LiveTable {
     this.entries = from ? from.entries.slice() : new Uint32Array(2 * FIRST_ENTRIES);
     this.mask = from ? from.mask : FIRST_ENTRIES - 1;
     this.shift = from ? from.shift : 32 - Math.log2(FIRST_ENTRIES);
-    this.places = from ? from.places.slice() : new Uint32Array(PLACE * FIRST_ENTRIES);
-    this.amounts = from ? from.amounts.slice() : new Float64Array(AMOUNT * FIRST_ENTRIES);
+    this.words = from ? from.words.slice() : new Uint32Array(WORDS * FIRST_ENTRIES);
+    this.doubles = new Float64Array(this.words.buffer);
     this.free = from ? from.free.slice() : new Uint32Array(FIRST_ENTRIES);
     if (!from) return;
     this.count = from.count;
@@ -54,29 +56,29 @@ export class LiveTable {
   }
 
   stackOf(slot: number): number {
-    return this.places[slot * PLACE]!;
+    return this.words[slot * WORDS]!;
   }
 
   threadOf(slot: number): number {
-    return this.places[slot * PLACE + 1]!;
+    return this.words[slot * WORDS + 1]!;
   }
 
   /** Bytes that were asked for. */
   sizeOf(slot: number): number {
-    return this.amounts[slot * AMOUNT]!;
+    return this.doubles[slot * DOUBLES + SIZE]!;
   }
 
   /** 1/p: how many such blocks this one stands for. */
   weightOf(slot: number): number {
-    return this.amounts[slot * AMOUNT + 1]!;
+    return this.doubles[slot * DOUBLES + WEIGHT]!;
   }
 
   baseOf(slot: number): number {
-    return this.places[slot * PLACE + 2]!;
+    return this.words[slot * WORDS + 2]!;
   }
 
   highOf(slot: number): number {
-    return this.places[slot * PLACE + 3]!;
+    return this.words[slot * WORDS + 3]!;
   }
 
   /** Exact below 2^53, as every user-space address is; the low four bits are not kept. */
@@ -91,7 +93,7 @@ export class LiveTable {
     const key = (high ^ Math.imul(base, BASE_MIX)) >>> 0;
     let at = Math.imul(key, GOLDEN) >>> this.shift;
     for (let found = entries[2 * at + 1]!; found !== 0; found = entries[2 * at + 1]!) {
-      if (entries[2 * at] === key && this.places[(found - 1) * PLACE + 2] === base) {
+      if (entries[2 * at] === key && this.words[(found - 1) * WORDS + 2] === base) {
         this.existed = true;
         return found - 1;
       }
@@ -107,15 +109,15 @@ export class LiveTable {
   }
 
   place(slot: number, base: number, high: number): void {
-    this.places[slot * PLACE + 2] = base;
-    this.places[slot * PLACE + 3] = high;
+    this.words[slot * WORDS + 2] = base;
+    this.words[slot * WORDS + 3] = high;
   }
 
   fill(slot: number, stack: number, thread: number, size: number, weight: number): void {
-    this.places[slot * PLACE] = stack;
-    this.places[slot * PLACE + 1] = thread;
-    this.amounts[slot * AMOUNT] = size;
-    this.amounts[slot * AMOUNT + 1] = weight;
+    this.words[slot * WORDS] = stack;
+    this.words[slot * WORDS + 1] = thread;
+    this.doubles[slot * DOUBLES + SIZE] = size;
+    this.doubles[slot * DOUBLES + WEIGHT] = weight;
   }
 
   /** Takes the block at this address out and gives its slot, whose values stay readable until the next birth; NONE: there is none. */
@@ -124,7 +126,7 @@ export class LiveTable {
     const key = (high ^ Math.imul(base, BASE_MIX)) >>> 0;
     let at = Math.imul(key, GOLDEN) >>> this.shift;
     for (let found = entries[2 * at + 1]!; found !== 0; found = entries[2 * at + 1]!) {
-      if (entries[2 * at] === key && this.places[(found - 1) * PLACE + 2] === base) {
+      if (entries[2 * at] === key && this.words[(found - 1) * WORDS + 2] === base) {
         this.close(at);
         this.hashed--;
         this.release(found - 1);
@@ -139,7 +141,7 @@ export class LiveTable {
   take(): number {
     this.count++;
     if (this.freeCount > 0) return this.free[--this.freeCount]!;
-    if (this.slots * AMOUNT === this.amounts.length) this.growSlots();
+    if (this.slots * WORDS === this.words.length) this.growSlots();
     return this.slots++;
   }
 
@@ -178,10 +180,8 @@ export class LiveTable {
   }
 
   private growSlots(): void {
-    this.places = grown(this.places);
-    const amounts = new Float64Array(this.amounts.length * 2);
-    amounts.set(this.amounts);
-    this.amounts = amounts;
+    this.words = grown(this.words);
+    this.doubles = new Float64Array(this.words.buffer);
   }
 }
 
