@@ -40,6 +40,8 @@ def caches(numbers):
     counts = getattr(opcode, "_inline_cache_entries", {})
     if isinstance(counts, list):
         counts = {name: counts[number] for name, number in opcode.opmap.items() if number < len(counts)}
+    # ENTER_EXECUTOR stands over a jump whose cache remains.
+    counts = dict(counts, ENTER_EXECUTOR=counts.get("JUMP_BACKWARD", 0))
     return {name: count for name, count in counts.items() if count and name in numbers}
 
 
@@ -81,9 +83,13 @@ def entry():
         "argumentUnit": 2 if wide else 1,
         "extendedArg": one("EXTENDED_ARG"),
         "forIter": one("FOR_ITER"),
+        "endFor": one("END_FOR"),
         "send": one("SEND"),
         "noInterrupt": one("JUMP_BACKWARD_NO_INTERRUPT"),
         "popBlock": one("POP_BLOCK") if "SETUP_FINALLY" in plain else -1,
+        "callFinally": one("CALL_FINALLY"),
+        "endFinally": one("END_FINALLY"),
+        "endAsyncFor": one("END_ASYNC_FOR"),
         "enterExecutor": one("ENTER_EXECUTOR"),
         "hidden": select(lambda name, number: name in HIDES),
         "jumpsForward": jumps(False),

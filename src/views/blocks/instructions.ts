@@ -12,9 +12,14 @@ interface Version {
   argumentUnit: number;
   extendedArg: number;
   forIter: number;
+  endFor: number;
   send: number;
   noInterrupt: number;
   popBlock: number;
+  /** 3.8 calls the body of a `finally` and comes back from its end. */
+  callFinally: number;
+  endFinally: number;
+  endAsyncFor: number;
   enterExecutor: number;
   /** Opcodes that stand for another one which cannot be seen. */
   hidden: ReadonlySet<number>;
@@ -103,6 +108,7 @@ export function decodeInstructions(
   const length = bytecode.length & ~1;
   if (!version || length === 0) return undefined;
   const { starts, arguments: args, opcodes: plain, hidden } = walk(version, bytecode, length, locations);
+  if (hidden) guessHidden(version, starts, args, plain);
   const count = starts.length;
   const jump = new Int32Array(count).fill(NOWHERE);
   const fallsThrough = new Uint8Array(count).fill(1);
@@ -114,6 +120,7 @@ export function decodeInstructions(
     if (target !== NOWHERE) jump[i] = indexOfStart(starts, target);
   }
   if (version.enterExecutor >= 0) guessExecutors(version, plain, jump, fallsThrough);
+  if (version.callFinally >= 0) returnFromFinally(version, plain, jump);
   dropWaiting(version, plain, jump);
   const handler =
     version.popBlock >= 0
@@ -141,16 +148,49 @@ function walk(version: Version, bytecode: Uint8Array, length: number, locations:
     if (version.hidden.has(opcode)) {
       hidden = true;
       ends ??= entryEnds(locations);
-      cache = cachesOfHidden(version, at, ends);
+      if (isRestingCounter(bytecode, at + 2)) cache = cachesOfHidden(version, at, ends);
     }
     at += 2 + 2 * cache;
   }
   return { starts: starts.slice(0, count), arguments: args, opcodes: plain.slice(0, count), hidden };
 }
 
-/** The instruction that an instrument hid ends where an entry of the location table does, unless that entry covers several. */
+/**
+ * An instrument lets the instruction below it specialise no more: a cache begins with a counter that rests at one of these. The same word is no
+ * common instruction.
+ */
+function isRestingCounter(bytecode: Uint8Array, at: number): boolean {
+  const low = bytecode[at];
+  return bytecode[at + 1] === 0 && (low === 17 || low === 9 || low === 1);
+}
+
+/**
+ * Where an entry of the location table begins with the instruction, the instruction ends where an entry does: one with a long cache has a place
+ * in the source of its own. One that shares its entry with those before it belongs to a `for` or an `await` and has a short cache.
+ */
 function cachesOfHidden(version: Version, at: number, ends: Set<number>): number {
-  return version.cacheCounts.find((count) => ends.has(at + 2 + 2 * count)) ?? 0;
+  const SHORT = 1;
+  if (at > 0 && !ends.has(at)) return SHORT;
+  return version.cacheCounts.find((count) => count > 0 && ends.has(at + 2 + 2 * count)) ?? SHORT;
+}
+
+/** Of the instructions that an instrument hid, those that make loops: a FOR_ITER goes on to an END_FOR, a backward jump to a FOR_ITER. */
+function guessHidden(version: Version, starts: Uint32Array, args: Float64Array, plain: Uint8Array): void {
+  const [backward] = version.jumpsBackward;
+  const lands = (i: number, direction: number, opcode: number): boolean => {
+    const target = starts[i]! + 4 + direction * 2 * args[i]!;
+    const index = indexOfStart(starts, target);
+    return index >= 0 && starts[index] === target && plain[index] === opcode;
+  };
+  for (const [direction, aim, opcode] of [
+    [1, version.endFor, version.forIter],
+    [-1, version.forIter, backward!],
+  ] as const) {
+    for (let i = 0; i + 1 < plain.length; i++) {
+      const isShort = starts[i + 1]! - starts[i]! === 4;
+      if (version.hidden.has(plain[i]!) && isShort && lands(i, direction, aim)) plain[i] = opcode;
+    }
+  }
 }
 
 /** Offsets at which an entry of a location table (3.11 and later) ends. */
@@ -176,7 +216,28 @@ function targetOf(version: Version, opcode: number, argument: number, next: numb
 /** The loop of an `await` or `yield from` waits inside one instruction of the source: it is no turn, so it has no edge. */
 function dropWaiting(version: Version, plain: Uint8Array, jump: Int32Array): void {
   for (let i = 0; i < plain.length; i++) {
-    if (plain[i] === version.noInterrupt && jump[i]! >= 0 && plain[jump[i]!] === version.send) jump[i] = NOWHERE;
+    if (plain[i] !== version.noInterrupt || jump[i] === NOWHERE) continue;
+    const target = plain[jump[i]!]!;
+    const isNear = jump[i]! >= i - 3; // SEND, YIELD_VALUE, RESUME, this
+    if (target === version.send || (isNear && version.hidden.has(target))) jump[i] = NOWHERE;
+  }
+}
+
+/**
+ * In 3.8 `return` and `continue` call the body of a `finally`; its end goes on after the call, besides falling through.
+ * Of several calls only the first is gone back to: each of the others can be come to from its call already.
+ */
+function returnFromFinally(version: Version, plain: Uint8Array, jump: Int32Array): void {
+  for (let i = 0; i + 1 < plain.length; i++) {
+    if (plain[i] !== version.callFinally || jump[i]! < 0) continue;
+    let depth = 0;
+    for (let k = jump[i]!; k < plain.length; k++) {
+      if (version.pushesHandler.has(plain[k]!) && plain[jump[k]!] !== version.endAsyncFor) depth++;
+      else if (plain[k] === version.endFinally && depth-- === 0) {
+        if (jump[k] === NOWHERE) jump[k] = i + 1;
+        break;
+      }
+    }
   }
 }
 
