@@ -43,6 +43,8 @@ export interface ThreadWriter {
   readonly index: number;
   birth(address: number, size: number, node: number, type?: BlockType): ThreadWriter;
   death(address: number, type?: BlockType): ThreadWriter;
+  /** A small block that is born and dies at once, in the one word that the agent makes of both. */
+  transient(address: number, size: number, node: number): ThreadWriter;
   map(address: number, size: number, node: number): ThreadWriter;
   unmap(address: number, size: number): ThreadWriter;
   /** A realloc that moved or resized: control, death, birth. `between`: what other threads do before the birth. */
@@ -240,6 +242,13 @@ class Thread implements ThreadWriter {
       this.words(EVENT.birth | (base << 3) | (code << 4) | ((size - 1) << 5) | (node << 14), high);
     else
       this.words(EVENT.medium | (base << 3) | (code << 4) | (node << 5), high, size >>> 0, Math.floor(size / 2 ** 32));
+    return this;
+  }
+
+  transient(address: number, size: number, node: number): ThreadWriter {
+    this.begin();
+    const base = this.base(address);
+    this.words(EVENT.transient | (base << 3) | ((size - 1) << 5) | (node << 14), (address / 16) >>> 0);
     return this;
   }
 

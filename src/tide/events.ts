@@ -19,7 +19,7 @@ export const KIND_EVENTS = 1;
 export const KIND_DICTIONARY = 2;
 
 /** Low three bits of an event's first word. */
-export const EVENT = { birth: 1, death: 2, medium: 3, birthFull: 4, deathFull: 5, control: 6 } as const;
+export const EVENT = { birth: 1, death: 2, medium: 3, birthFull: 4, deathFull: 5, control: 6, transient: 7 } as const;
 export const CONTROL = { time: 1, order: 2, interval: 3, base: 4, undo: 5, mark: 6, gap: 7, realloc: 8 } as const;
 export const BLOCK_TYPE = { malloc: 0, pymalloc: 1, mmap: 2, arena: 3 } as const;
 export const RECORD = { node: 1, code: 2, string: 3, native: 4, thread: 5, mappings: 6 } as const;

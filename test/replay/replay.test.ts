@@ -74,6 +74,14 @@ describe("births and deaths", () => {
     ]);
   });
 
+  test("a transient block is born and dies at once, whoever lives at its address later", () => {
+    const bytes = one((main) => main.transient(0x1000, 48, 1).birth(0x1000, 64, 2).transient(0x2000, 512, 3));
+    expect(told(bytes)).toEqual(["+1000 48 @1", "-1000", "+1000 64 @2", "+2000 512 @3", "-2000"]);
+    const { live, replay } = liveAtEnd(bytes);
+    expect([...live]).toEqual([[0x1000, 64]]);
+    expect([replay.sequence, replay.deaths]).toEqual([3, 2]);
+  });
+
   test("a block of no bytes is a block", () => {
     expect(told(one((main) => main.birth(0x1000, 0, 1).death(0x1000)))).toEqual(["+1000 0 @1", "-1000"]);
   });

@@ -140,6 +140,8 @@ export class Replay {
         const undone = at < end ? words[at] === UNDO_WORD : c.undone();
         if (!undone) this.death(c, (low & 8) === 0 ? c.base0 : c.base1, high);
         else c.realloc = REALLOC.none;
+      } else if (kind === EVENT.transient) {
+        this.transient(c, (low & 8) === 0 ? c.base0 : c.base1, high, ((low >>> 5) & 511) + 1, low >>> 14);
       } else if (kind === EVENT.control) {
         this.control(c, (low >>> 3) & 31, (low >>> 8) + high * 0x100_0000);
         if (c.order >= limit) break;
@@ -172,7 +174,26 @@ export class Replay {
       this.sampled++;
     }
     const stack = this.stackOfNode[node] ?? this.stackOfNode[0]!;
-    live.fill(slot, stack, c.thread, size, weight);
+    this.tellBirth(c, slot, stack, size, weight);
+  }
+
+  /** Born and dead before anything that matters: needs no place in the table of addresses. Told as a birth and a death. */
+  private transient(c: Cursor, base: number, high: number, size: number, node: number): void {
+    const slot = this.live.take();
+    this.live.place(slot, base, high);
+    let weight = 1;
+    if (c.interval !== 0) {
+      weight = -1 / Math.expm1(-size / c.interval);
+      this.sampled++;
+    }
+    this.tellBirth(c, slot, this.stackOfNode[node] ?? this.stackOfNode[0]!, size, weight);
+    this.deaths++;
+    this.tellDeath(slot);
+    this.live.release(slot);
+  }
+
+  private tellBirth(c: Cursor, slot: number, stack: number, size: number, weight: number): void {
+    this.live.fill(slot, stack, c.thread, size, weight);
     if (slot < this.inherited.length) this.inherited[slot] = 0;
     let replaces = NONE;
     if (c.realloc !== REALLOC.none) replaces = this.endRealloc(c);
