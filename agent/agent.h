@@ -48,6 +48,7 @@ struct node_cache {
 };
 #define NODE_CACHE 512
 #define FRAME_HASH 1024
+#define RECENT 4096
 
 struct thread {
     struct chunk *chunk;   /* staging region; NULL until the first event, and in a fork child until its file is open */
@@ -64,8 +65,11 @@ struct thread {
     uint32_t epoch;        /* of the code table, when the caches below were right */
     uint32_t depth, walks;
     struct saved *saved, *fresh;
+    unsigned long self;    /* pthread_self() */
     struct thread *next_free;
+    uint32_t recent_from;  /* births before this position of the chunk may have been freed or re-used by another thread */
     uint16_t frame_hash[FRAME_HASH]; /* frame address -> index into saved, + 1 */
+    uint16_t recent[RECENT];         /* block address -> word of its birth in the chunk */
     struct node_cache cache[NODE_CACHE];
 };
 
@@ -114,7 +118,7 @@ extern _Atomic uint64_t g_order;
 
 /* ---- record.c: one event ---- */
 void record_birth(struct thread *t, uint32_t node, uintptr_t address, size_t size, enum domain domain);
-void record_death(struct thread *t, uintptr_t address, enum domain domain);
+void record_death(struct thread *t, uintptr_t address, enum domain domain, bool foldable);
 void record_full(struct thread *t, bool birth, uint32_t node, uintptr_t address, size_t size, enum domain domain);
 void record_control(struct thread *t, uint32_t code, uint64_t payload);
 
@@ -141,7 +145,7 @@ bool python_start(void);                           /* finds the runtime, install
 void python_probe(void);                           /* hooks may have been replaced at start-up: put them back */
 extern uint32_t g_python_hex;
 extern bool g_python_hooks, g_python_late, g_python_through_malloc;
-const char *python_frame(void);                    /* innermost frame of the calling thread, or NULL */
+const char *python_frame(const struct thread *t);  /* innermost frame of the calling thread, or NULL */
 bool python_owns(const void *address);             /* in the interpreter's or libc's text */
 
 #endif

@@ -6,19 +6,22 @@
 
 #define VERIFY 32 /* frames compared outwards from the join; all of them each 64th walk, since comparing 1,000 frames per event is the whole cost */
 
-static inline const char *load(const char *p, uint16_t offset) { return *(char *const *)(p + offset); }
-static inline bool is_object_frame(void) { return L.f_code != ABSENT; } /* up to 3.10 */
-static inline const char *frame_code(const char *f) {
-    if (is_object_frame()) return load(f, L.f_code);
+/* The three shapes of a frame chain. Each walk is compiled once per shape, so that the inner loop has no test for the version. */
+enum shape { OBJECTS /* up to 3.10: PyFrameObject */, CFRAME /* 3.11, 3.12 */, DIRECT /* 3.13 on */ };
+#define INLINE static inline __attribute__((always_inline))
+
+INLINE const char *load(const char *p, uint16_t offset) { return *(char *const *)(p + offset); }
+INLINE const char *frame_code(const char *f, enum shape shape) {
+    if (shape == OBJECTS) return load(f, L.f_code);
     return (const char *)((uintptr_t)load(f, L.executable) & ~(uintptr_t)3); /* 3.14+: a tagged reference */
 }
-static inline const char *frame_instr(const char *f) {
-    if (is_object_frame()) return (const char *)(intptr_t) * (const int32_t *)(f + L.f_lasti);
-    return load(f, L.instr);
+INLINE const char *frame_instr(const char *f, enum shape shape, uint16_t offset) {
+    if (shape == OBJECTS) return (const char *)(intptr_t) * (const int32_t *)(f + offset);
+    return load(f, offset);
 }
 /* Frames of the C stack or the interpreter (owner 3 and above, from 3.12 on) are no Python frames. */
-static inline const char *skip(const char *f) {
-    if (L.minor >= 12)
+INLINE const char *skip(const char *f, enum shape shape) {
+    if (shape == DIRECT || (shape == CFRAME && L.minor == 12))
         while (f && (uint8_t)f[L.owner] >= 3) f = load(f, L.previous);
     return f;
 }
@@ -44,51 +47,51 @@ static void forget(struct thread *t) {
 /* Is the saved walk still right from its frame `at` outwards? Outer instructions that moved on are brought up to date. false: the chain is another one.
  * The next frame's address comes from the saved walk, not from the link just compared: the loads of all levels then run side by side instead of one
  * after the other. (No stale address is followed: a level is read only after the link that leads to it was found equal.) */
-static inline bool join(struct thread *t, uint32_t at) {
-    struct saved *s = &t->saved[at];
-    const struct saved *stop = at < VERIFY || (++t->walks & 63) == 0 ? t->saved : s - VERIFY;
-    const struct saved *changed = NULL;
-    const bool object_frames = is_object_frame();
-    const uint16_t link = object_frames ? L.f_back : L.previous;
+INLINE bool join(struct thread *t, uint32_t at, enum shape shape) {
+    struct saved *const top = &t->saved[at], *s = top;
+    struct saved *const stop = at < VERIFY || (++t->walks & 63) == 0 ? t->saved : s - VERIFY;
+    struct saved *changed = NULL;
+    const uint16_t link = shape == OBJECTS ? L.f_back : L.previous, place = shape == OBJECTS ? L.f_lasti : L.instr, code = L.f_code;
     for (;; s--) {
-        const char *f = s->frame, *instr = frame_instr(f);
-        if (object_frames && s->code != load(f, L.f_code)) return false;
+        const char *f = s->frame, *instr = frame_instr(f, shape, place), *previous = load(f, link);
+        if (shape == OBJECTS && s->code != load(f, code)) return false;
         if (UNLIKELY(s->instr != instr)) {
-            if (!object_frames && s->code != frame_code(f)) return false;
+            if (shape != OBJECTS && s->code != frame_code(f, shape)) return false;
             s->instr = instr;
             changed = s;
         }
-        const char *previous = load(f, link);
         if (UNLIKELY(previous != s->previous)) return false;
         if (s == stop) break;
-        if (UNLIKELY(previous != s[-1].frame) && skip(previous) != s[-1].frame) return false;
+        if (UNLIKELY(previous != s[-1].frame) && skip(previous, shape) != s[-1].frame) return false;
     }
-    if (stop == t->saved && skip(s->previous)) return false;
-    t->debt += (uint64_t)(&t->saved[at] - s);
+    if (stop == t->saved && skip(s->previous, shape)) return false;
+    t->debt += (uint64_t)(top - s) / 2;
     if (changed)
-        for (struct saved *k = (struct saved *)changed; k <= &t->saved[at]; k++)
-            k->node = lookup(t, k == t->saved ? 0 : k[-1].node, k->code, k->instr);
+        for (s = changed; s <= top; s++) s->node = lookup(t, s == t->saved ? 0 : s[-1].node, s->code, s->instr);
     return true;
 }
 
-uint32_t frames_walk(struct thread *t, const void *caller) {
-    const char *f = python_frame();
-    if (f) f = skip(f);
-    if (UNLIKELY(t->epoch != atomic_load_explicit(&g_code_epoch, memory_order_relaxed))) forget(t);
-    uint32_t fresh = 0, depth = 0;
+/* Everything from `f` outwards to where the saved walk joins. Returns the innermost node. */
+INLINE uint32_t walk(struct thread *t, const char *f, enum shape shape) {
+    uint32_t fresh = 0, depth = t->depth;
+    if (LIKELY(depth && t->saved[depth - 1].frame == f)) {
+        if (LIKELY(join(t, depth - 1, shape))) return t->saved[depth - 1].node;
+        t->depth = 0;
+    }
+    depth = 0;
     while (f) {
         uint32_t at = t->frame_hash[hash(f)];
-        if (at && at <= t->depth && t->saved[at - 1].frame == f && t->saved[at - 1].code == frame_code(f)) {
-            if (LIKELY(join(t, at - 1))) {
+        if (at && at <= t->depth && t->saved[at - 1].frame == f) {
+            if (LIKELY(join(t, at - 1, shape))) {
                 depth = at;
                 break;
             }
             t->depth = 0; /* nothing of the saved walk holds any more */
         }
-        const char *previous = load(f, is_object_frame() ? L.f_back : L.previous);
-        t->fresh[fresh++] = (struct saved){ f, frame_code(f), frame_instr(f), previous, 0, 0 };
+        const char *previous = load(f, shape == OBJECTS ? L.f_back : L.previous);
+        t->fresh[fresh++] = (struct saved){ f, frame_code(f, shape), frame_instr(f, shape, shape == OBJECTS ? L.f_lasti : L.instr), previous, 0, 0 };
         if (fresh == MAX_DEPTH) break;
-        f = skip(previous);
+        f = skip(previous, shape);
     }
     uint32_t node = depth ? t->saved[depth - 1].node : 0;
     if (UNLIKELY(fresh == MAX_DEPTH)) node = trie_node(0, NULL, NULL), depth = 0;
@@ -101,13 +104,27 @@ uint32_t frames_walk(struct thread *t, const void *caller) {
         t->frame_hash[hash(s.frame)] = (uint16_t)(depth < 65535 ? depth : 0);
     }
     t->depth = depth;
-    if (caller && (!node || !python_owns(caller))) {
-        uint32_t h = (uint32_t)(((uintptr_t)caller >> 1) * 31 + (uint64_t)node * 0x9e3779b1u);
-        struct node_cache *slot = &t->cache[(h ^ h >> 12) & (NODE_CACHE - 1)];
-        if (slot->parent == node && slot->code == caller && !slot->instr && slot->node) return slot->node;
-        uint32_t native = trie_native(node, caller);
-        *slot = (struct node_cache){ caller, NULL, node, native };
-        node = native;
-    }
+    return node;
+}
+
+static __attribute__((noinline)) uint32_t walk_objects(struct thread *t, const char *f) { return walk(t, f, OBJECTS); }
+static __attribute__((noinline)) uint32_t walk_cframe(struct thread *t, const char *f) { return walk(t, skip(f, CFRAME), CFRAME); }
+static __attribute__((noinline)) uint32_t walk_direct(struct thread *t, const char *f) { return walk(t, skip(f, DIRECT), DIRECT); }
+
+static COLD uint32_t native_leaf(struct thread *t, uint32_t node, const void *caller) {
+    uint32_t h = (uint32_t)(((uintptr_t)caller >> 1) * 31 + (uint64_t)node * 0x9e3779b1u);
+    struct node_cache *slot = &t->cache[(h ^ h >> 12) & (NODE_CACHE - 1)];
+    if (slot->parent == node && slot->code == caller && !slot->instr && slot->node) return slot->node;
+    uint32_t native = trie_native(node, caller);
+    *slot = (struct node_cache){ caller, NULL, node, native };
+    return native;
+}
+
+uint32_t frames_walk(struct thread *t, const void *caller) {
+    const char *f = python_frame(t);
+    if (UNLIKELY(t->epoch != atomic_load_explicit(&g_code_epoch, memory_order_relaxed))) forget(t);
+    uint32_t node = 0;
+    if (LIKELY(f != NULL)) node = L.minor <= 10 ? walk_objects(t, f) : L.minor <= 12 ? walk_cframe(t, f) : walk_direct(t, f);
+    if (caller && (!node || !python_owns(caller))) node = native_leaf(t, node, caller);
     return node;
 }

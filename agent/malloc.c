@@ -122,7 +122,7 @@ EXPORT void *calloc(size_t count, size_t size) {
 
 static COLD void free_marked(void *p) {
     struct slow s = slow_enter(0);
-    slow_death(&s, p, DOMAIN_MALLOC);
+    slow_death(&s, p, DOMAIN_MALLOC, true);
     errno = s.saved_errno;
     slow_leave(&s);
     real.free(p);
@@ -141,7 +141,7 @@ static __attribute__((noinline)) void *realloc_slow(void *p, size_t n, const voi
     struct slow s = slow_enter(n);
     if (was) { /* the death comes first: once the real call returns, another thread may have the address */
         if (s.t && s.hit && n && out_ready(s.t)) record_control(s.t, CONTROL_REALLOC, 0);
-        slow_death(&s, p, DOMAIN_MALLOC);
+        slow_death(&s, p, DOMAIN_MALLOC, false);
     }
     errno = s.saved_errno;
     void *q = real.realloc(p, n);

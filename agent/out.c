@@ -186,7 +186,7 @@ static void begin_chunk(struct thread *t) {
     c->bases[0] = t->bases[0];
     c->bases[1] = t->bases[1];
     c->tid = t->tid;
-    t->position = sizeof(struct chunk);
+    t->position = t->recent_from = sizeof(struct chunk);
     t->since_time = 0;
 }
 

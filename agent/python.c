@@ -49,14 +49,11 @@ bool python_owns(const void *address) {
 
 static inline const char *load(const char *p, uint16_t offset) { return *(char *const *)(p + offset); }
 
-static inline const char *thread_state(void) {
+/* The calling thread's own state. Up to 3.11 `unchecked_get` answers for the holder of the GIL, which may be another thread. */
+static inline const char *thread_state(unsigned long self) {
     const char *ts = unchecked_get();
-    /* Up to 3.11 the call answers for the holder of the GIL, which may be another thread. */
-    if (L.minor <= 11) {
-        if (LIKELY(ts && *(const unsigned long *)(ts + L.thread_id) == (unsigned long)pthread_self())) return ts;
-        return gilstate_get();
-    }
-    return ts ? ts : gilstate_get();
+    if (LIKELY(ts && (L.minor >= 12 || *(const unsigned long *)(ts + L.thread_id) == self))) return ts;
+    return gilstate_get();
 }
 
 static bool holds_gil(void) {
@@ -64,9 +61,9 @@ static bool holds_gil(void) {
     return ts && (L.minor >= 12 || *(const unsigned long *)(ts + L.thread_id) == (unsigned long)pthread_self());
 }
 
-const char *python_frame(void) {
+const char *python_frame(const struct thread *t) {
     if (UNLIKELY(!unchecked_get)) return NULL;
-    const char *ts = thread_state();
+    const char *ts = thread_state(t->self);
     if (!ts) return NULL;
     if (L.minor <= 10) return load(ts, L.frame);
     if (L.minor >= 13) return load(ts, L.current_frame);
@@ -105,7 +102,7 @@ static void *hook_calloc(void *ctx, size_t count, size_t size) {
 
 static COLD void hook_free_marked(allocator *o, void *p) {
     struct slow s = slow_enter(0);
-    slow_death(&s, p, DOMAIN_PYMALLOC);
+    slow_death(&s, p, DOMAIN_PYMALLOC, true);
     slow_leave(&s);
     o->free(o->ctx, p);
 }
@@ -126,7 +123,7 @@ static void *hook_realloc_slow(allocator *o, void *p, size_t size, bool small) {
     if (!small) s.hit = false; /* the new block is malloc's, whose wrapper counts it: leave it unmasked */
     if (was) {
         if (s.t && s.hit && out_ready(s.t)) record_control(s.t, CONTROL_REALLOC, 0);
-        slow_death(&s, p, DOMAIN_PYMALLOC);
+        slow_death(&s, p, DOMAIN_PYMALLOC, false);
     }
     if (!small) slow_leave(&s);
     void *q = o->realloc(o->ctx, p, size);

@@ -62,10 +62,10 @@ static inline void slow_birth(struct slow *s, void *p, size_t size, enum domain 
 }
 
 /* The block at p is marked. A thread inside another slow path (a signal handler that frees) cannot record: the event is counted as dropped. */
-static inline void slow_death(struct slow *s, void *p, enum domain domain) {
+static inline void slow_death(struct slow *s, void *p, enum domain domain, bool foldable) {
     unmark(p);
     if (s->t && out_ready(s->t)) {
-        record_death(s->t, (uintptr_t)p, domain);
+        record_death(s->t, (uintptr_t)p, domain, foldable);
         s->t->debt += 40;
     } else if (out_header()) atomic_fetch_add_explicit(&out_header()->dropped, 1, memory_order_relaxed);
 }

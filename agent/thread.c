@@ -36,6 +36,7 @@ static void reset(struct thread *t) {
     t->index = atomic_fetch_add(&thread_count, 1);
     t->tid = (uint32_t)syscall(SYS_gettid);
     t->pid = life_pid();
+    t->self = (unsigned long)pthread_self();
     t->order = 0;
     t->bases[0] = t->bases[1] = 0xffffffff;
     t->interval = UINT64_MAX; /* adopts the process's interval at the first gap */
