@@ -38,7 +38,9 @@ enum off_reason { OFF_NONE, OFF_DISK_FULL, OFF_FILE_LIMIT, OFF_MAX_BYTES, OFF_FI
 struct saved {
     const char *frame, *code, *instr;
     const char *previous; /* the frame's link outwards as it stood: a Python frame, or a shim on the way to one */
-    uint32_t node, pad;
+    uint32_t node;        /* this frame innermost */
+    uint32_t stem;        /* what deeper frames hang under: `node`, or where a recursion that goes on and on is folded, the outer frame's */
+    uint16_t repeats[4];  /* frames in a row whose code is that of the frame 1, 2, 3, 4 further out */
 };
 #define MAX_DEPTH 65536
 
@@ -126,6 +128,7 @@ void record_control(struct thread *t, uint32_t code, uint64_t payload);
 int64_t sample_gap(struct thread *t);              /* a fresh countdown under the thread's interval; adopts the process's interval first */
 void sample_settle(struct thread *t);
 void sample_start(void);
+uint64_t sample_spent(void);                       /* estimated CPU ns that recording took */
 extern _Atomic uint64_t g_interval;
 
 /* ---- frames.c ---- */

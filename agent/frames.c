@@ -28,7 +28,7 @@ INLINE const char *skip(const char *f, enum shape shape) {
 
 static inline uint32_t hash(const void *p) { return (uint32_t)(((uintptr_t)p >> 3) * 0x9e3779b1u >> 7) & (FRAME_HASH - 1); }
 
-static inline uint32_t lookup(struct thread *t, uint32_t parent, const char *code, const char *instr) {
+INLINE uint32_t lookup(struct thread *t, uint32_t parent, const char *code, const char *instr) {
     uint32_t h = (uint32_t)(((uintptr_t)instr >> 1) * 31 + ((uintptr_t)code >> 4) * 7 + (uint64_t)parent * 0x9e3779b1u);
     struct node_cache *slot = &t->cache[(h ^ h >> 12) & (NODE_CACHE - 1)];
     if (LIKELY(slot->parent == parent && slot->code == code && slot->instr == instr && slot->node)) return slot->node;
@@ -36,6 +36,25 @@ static inline uint32_t lookup(struct thread *t, uint32_t parent, const char *cod
     t->debt += 400;
     *slot = (struct node_cache){ code, instr, parent, node };
     return node;
+}
+
+/* A recursion with two branches has 2^depth stacks, and a deep one thousands of nodes that say nothing new. From the FOLD_AT-th round of a cycle of up to
+ * four functions on, a frame adds no node for deeper ones: only the innermost frame's own line hangs below the first rounds. */
+#define FOLD_AT 8
+
+INLINE void place(struct thread *t, struct saved *s) {
+    const uint32_t outer = s == t->saved ? 0 : s[-1].stem;
+    s->node = s->stem = lookup(t, outer, s->code, s->instr);
+    for (int p = 1; p <= 4; p++)
+        if (UNLIKELY(s->repeats[p - 1] >= FOLD_AT * p)) s->stem = outer;
+}
+
+INLINE void count_repeats(struct thread *t, struct saved *s) {
+    const uint32_t depth = (uint32_t)(s - t->saved);
+    for (uint32_t p = 1; p <= 4; p++) {
+        uint16_t before = depth ? s[-1].repeats[p - 1] : 0;
+        s->repeats[p - 1] = depth >= p && s[-(int)p].code == s->code ? (uint16_t)(before + (before < 60000)) : 0;
+    }
 }
 
 static void forget(struct thread *t) {
@@ -51,9 +70,9 @@ INLINE bool join(struct thread *t, uint32_t at, enum shape shape) {
     struct saved *const top = &t->saved[at], *s = top;
     struct saved *const stop = at < VERIFY || (++t->walks & 63) == 0 ? t->saved : s - VERIFY;
     struct saved *changed = NULL;
-    const uint16_t link = shape == OBJECTS ? L.f_back : L.previous, place = shape == OBJECTS ? L.f_lasti : L.instr, code = L.f_code;
+    const uint16_t link = shape == OBJECTS ? L.f_back : L.previous, at_instr = shape == OBJECTS ? L.f_lasti : L.instr, code = L.f_code;
     for (;; s--) {
-        const char *f = s->frame, *instr = frame_instr(f, shape, place), *previous = load(f, link);
+        const char *f = s->frame, *instr = frame_instr(f, shape, at_instr), *previous = load(f, link);
         if (shape == OBJECTS && s->code != load(f, code)) return false;
         if (UNLIKELY(s->instr != instr)) {
             if (shape != OBJECTS && s->code != frame_code(f, shape)) return false;
@@ -67,7 +86,7 @@ INLINE bool join(struct thread *t, uint32_t at, enum shape shape) {
     if (stop == t->saved && skip(s->previous, shape)) return false;
     t->debt += (uint64_t)(top - s) / 2;
     if (changed)
-        for (s = changed; s <= top; s++) s->node = lookup(t, s == t->saved ? 0 : s[-1].node, s->code, s->instr);
+        for (s = changed; s <= top; s++) place(t, s);
     return true;
 }
 
@@ -89,22 +108,21 @@ INLINE uint32_t walk(struct thread *t, const char *f, enum shape shape) {
             t->depth = 0; /* nothing of the saved walk holds any more */
         }
         const char *previous = load(f, shape == OBJECTS ? L.f_back : L.previous);
-        t->fresh[fresh++] = (struct saved){ f, frame_code(f, shape), frame_instr(f, shape, shape == OBJECTS ? L.f_lasti : L.instr), previous, 0, 0 };
+        t->fresh[fresh++] = (struct saved){ f, frame_code(f, shape), frame_instr(f, shape, shape == OBJECTS ? L.f_lasti : L.instr), previous, 0, 0, { 0 } };
         if (fresh == MAX_DEPTH) break;
         f = skip(previous, shape);
     }
-    uint32_t node = depth ? t->saved[depth - 1].node : 0;
-    if (UNLIKELY(fresh == MAX_DEPTH)) node = trie_node(0, NULL, NULL), depth = 0;
-    if (UNLIKELY(fresh + depth > MAX_DEPTH)) fresh = MAX_DEPTH - depth;
+    if (UNLIKELY(fresh + depth > MAX_DEPTH)) fresh = MAX_DEPTH - depth; /* the innermost frames are left out */
     t->debt += 4 * fresh;
     while (fresh) {
-        struct saved s = t->fresh[--fresh];
-        s.node = node = lookup(t, node, s.code, s.instr);
-        t->saved[depth++] = s;
-        t->frame_hash[hash(s.frame)] = (uint16_t)(depth < 65535 ? depth : 0);
+        struct saved *s = &t->saved[depth++];
+        *s = t->fresh[--fresh];
+        count_repeats(t, s);
+        place(t, s);
+        t->frame_hash[hash(s->frame)] = (uint16_t)(depth < 65535 ? depth : 0);
     }
     t->depth = depth;
-    return node;
+    return depth ? t->saved[depth - 1].node : 0;
 }
 
 static __attribute__((noinline)) uint32_t walk_objects(struct thread *t, const char *f) { return walk(t, f, OBJECTS); }

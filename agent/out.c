@@ -311,6 +311,7 @@ void out_leave(uint32_t state) {
         header->rss_bytes = status_field(status, "VmRSS:");
     }
     header->own_bytes = sys_own_resident();
+    header->own_cpu_ns = sample_spent();
     header->nodes = trie_nodes();
     header->codes = trie_codes();
     header->last = now_triple();

@@ -49,6 +49,8 @@ void sample_start(void) {
     atomic_store(&g_interval, g_settings.mode == MODE_INTERVAL ? g_settings.interval : 0);
 }
 
+uint64_t sample_spent(void) { return atomic_load(&spent_ns); }
+
 /* Steers T so that the estimated cost of recording follows the allowed share of the process's CPU time. The estimate counts work (events, nodes,
  * frames) at fixed prices: reading a clock around each event would cost as much as the event. */
 void sample_settle(struct thread *t) {
