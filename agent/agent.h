@@ -128,6 +128,7 @@ void record_control(struct thread *t, uint32_t code, uint64_t payload);
 int64_t sample_gap(struct thread *t);              /* a fresh countdown under the thread's interval; adopts the process's interval first */
 void sample_settle(struct thread *t);
 void sample_start(void);
+void sample_main_began(void);                       /* the program's own code runs now */
 uint64_t sample_spent(void);                       /* estimated CPU ns that recording took */
 extern _Atomic uint64_t g_interval;
 

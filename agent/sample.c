@@ -6,8 +6,7 @@
 #include <time.h>
 
 _Atomic uint64_t g_interval; /* T of the process now; 0: every block */
-static _Atomic uint64_t spent_ns, last_cpu_ns;
-static uint64_t start_cpu_ns;
+static _Atomic uint64_t spent_ns, spent_before_main, last_cpu_ns, start_cpu_ns;
 
 /* Everything is recorded at first, up to this much work: short programs, and the first turns of long ones, are exact. */
 #define BURST_NS 15000000u
@@ -43,13 +42,22 @@ int64_t sample_gap(struct thread *t) {
 }
 
 void sample_start(void) {
-    start_cpu_ns = sys_clock(CLOCK_PROCESS_CPUTIME_ID);
+    atomic_store(&start_cpu_ns, sys_clock(CLOCK_PROCESS_CPUTIME_ID));
     atomic_store(&last_cpu_ns, start_cpu_ns);
     atomic_store(&spent_ns, 0);
     atomic_store(&g_interval, g_settings.mode == MODE_INTERVAL ? g_settings.interval : 0);
 }
 
-uint64_t sample_spent(void) { return atomic_load(&spent_ns); }
+uint64_t sample_spent(void) { return atomic_load(&spent_ns) + atomic_load(&spent_before_main); }
+
+/* The interpreter's start has had its burst; the program gets one of its own, so that its first turns are exact too. */
+void sample_main_began(void) {
+    static atomic_flag began = ATOMIC_FLAG_INIT;
+    if (g_settings.mode != MODE_ADAPTIVE || atomic_flag_test_and_set(&began)) return;
+    atomic_store(&spent_before_main, atomic_exchange(&spent_ns, 0));
+    atomic_store(&start_cpu_ns, sys_clock(CLOCK_PROCESS_CPUTIME_ID));
+    atomic_store(&g_interval, 0);
+}
 
 /* Steers T so that the estimated cost of recording follows the allowed share of the process's CPU time. The estimate counts work (events, nodes,
  * frames) at fixed prices: reading a clock around each event would cost as much as the event. */

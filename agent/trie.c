@@ -115,12 +115,16 @@ static struct part bytes_object(const char *object) {
 
 static const char *field(const char *object, uint16_t offset) { return offset == ABSENT ? NULL : *(char *const *)(object + offset); }
 
-static uint32_t new_code(const char *code) {
+static bool equal(const char *text, uint32_t length, const char *word) { return length == strlen(word) && memcmp(text, word, length) == 0; }
+
+static uint32_t new_code(const char *code, bool outermost) {
     static char text[3][2048]; /* under the lock */
     uint32_t id = code_count + 1;
     struct part parts[8];
     const uint16_t names[3] = { L.co_name, L.co_qualname, L.co_filename };
     for (int i = 0; i < 3; i++) parts[1 + i] = (struct part){ text[i], read_text(field(code, names[i]), text[i], sizeof text[i]) };
+    /* Start-up (site, encodings) has the import machinery outermost; the program has a module body, or runpy for `-m`. */
+    if (outermost && (equal(text[0], parts[1].length, "<module>") || equal(text[0], parts[1].length, "_run_module_as_main"))) sample_main_began();
     parts[4] = bytes_object(field(code, L.co_lines));
     if (L.co_code != ABSENT) parts[5] = bytes_object(field(code, L.co_code));
     else parts[5] = (struct part){ code + L.co_code_adaptive, 2 * (uint32_t) * (const uint64_t *)(code + 16) };
@@ -171,7 +175,7 @@ uint32_t trie_node(uint32_t parent, const char *code, const char *instr) {
     if (!code) node = node_of(parent, 0, OFFSET_CUT);
     else {
         struct code_slot *known = find_code(code);
-        uint32_t id = known ? known->id : new_code(code);
+        uint32_t id = known ? known->id : new_code(code, !parent);
         if (id) node = node_of(parent, id, instruction_offset(code, instr));
     }
     unlock_dictionary();
