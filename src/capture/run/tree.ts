@@ -190,8 +190,8 @@ export class ProcessTree {
     if (!watched.announced) this.#announce(watched, watched.argv);
     watched.status.close();
     this.#watched.delete(watched.pid);
-    if (watched.pid === this.#root) return; // told by `close`, with its status
     this.#gone.set(watched.pid, watched.startTicks);
+    if (watched.pid === this.#root) return; // told by `close`, with its status
     // A zombie's status can still be read, if its parent has not waited for it yet.
     const { state, exitStatus } = parseStat(readText(`/proc/${watched.pid}/stat`) ?? "");
     const known = state === "Z" && Number.isFinite(exitStatus);
