@@ -55,6 +55,14 @@ export function parseBytes(text: string): number | undefined {
   return Number(match[1]) * 1024 ** power;
 }
 
+/** Sizes that belong together, the unit once when they share it: "9.30 → 10.1 MiB", "512 KiB → 1.20 GiB". */
+export function formatLevels(levels: readonly number[]): string {
+  const units = new Set(levels.map(unitOf));
+  if (units.size !== 1 || levels.some(Number.isNaN)) return levels.map(formatBytes).join(" → ");
+  const [unit] = units;
+  return `${levels.map((bytes) => inUnit(bytes, unit)).join(" → ")} ${UNITS[unit]}`;
+}
+
 /** An estimate with what is known about it: low = high = bytes when exact. Sizes in bytes. */
 export interface Interval {
   readonly bytes: number;

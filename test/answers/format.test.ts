@@ -68,8 +68,7 @@ describe("sizes", () => {
     expect(parseBytes("1.5 MiB")).toBe(1_572_864);
     expect(parseBytes("4096")).toBe(4096);
     expect(parseBytes("2gb")).toBe(2 ** 31);
-    for (const bad of ["", "K", "-1", "1x", "1 2", "1e3", "0x10"])
-      expect(parseBytes(bad)).toBeUndefined();
+    for (const bad of ["", "K", "-1", "1x", "1 2", "1e3", "0x10"]) expect(parseBytes(bad)).toBeUndefined();
   });
 });
 
@@ -77,9 +76,7 @@ describe("estimates", () => {
   test("say whether they are exact", () => {
     expect(formatEstimate({ bytes: 800_056, low: 800_056, high: 800_056 })).toBe("781 KiB");
     expect(formatEstimate({ bytes: 1_000_000, low: 9e5, high: 12e5 })).toBe("~977 KiB");
-    expect(formatInterval({ bytes: 1_000_000, low: 9e5, high: 12e5 })).toBe(
-      "~977 KiB (879 to 1\u2009172)",
-    );
+    expect(formatInterval({ bytes: 1_000_000, low: 9e5, high: 12e5 })).toBe("~977 KiB (879 to 1\u2009172)");
   });
 
   test("of nothing sampled are a bound, not 0", () => {
@@ -133,20 +130,14 @@ describe("shortened texts", () => {
 
   test("never lose the line number and never grow", () => {
     const paths = fc
-      .tuple(
-        fc.array(fc.stringMatching(/^[a-z]{1,12}$/), { minLength: 1, maxLength: 6 }),
-        fc.boolean(),
-        fc.nat(99_999),
-      )
+      .tuple(fc.array(fc.stringMatching(/^[a-z]{1,12}$/), { minLength: 1, maxLength: 6 }), fc.boolean(), fc.nat(99_999))
       .map(([parts, absolute, line]) => `${absolute ? "/" : ""}${parts.join("/")}.py:${line}`);
     fc.assert(
       fc.property(paths, fc.integer({ min: 1, max: 60 }), (path, width) => {
         const line = path.slice(path.lastIndexOf(":"));
         const short = shortenPath(path, width);
         expect(short.endsWith(line)).toBe(true);
-        expect(short.length).toBeLessThanOrEqual(
-          Math.min(path.length, Math.max(width, line.length + 3)),
-        );
+        expect(short.length).toBeLessThanOrEqual(Math.min(path.length, Math.max(width, line.length + 3)));
       }),
     );
   });

@@ -67,48 +67,27 @@ describe("intervals", () => {
 
   test("of five samples reach from 0.39 to 2.1 times", () => {
     const T = 65_536;
-    const { low, high } = intervalOf(
-      { bytes: 5 * T, variance: 5 * T * T, sampled: 5, exactBytes: 0 },
-      T,
-    );
+    const { low, high } = intervalOf({ bytes: 5 * T, variance: 5 * T * T, sampled: 5, exactBytes: 0 }, T);
     expect(low / (5 * T)).toBeCloseTo(0.39, 2);
     expect(high / (5 * T)).toBeCloseTo(2.1, 2);
   });
 
   test("of nothing seen is below three times T", () => {
-    const { low, high } = intervalOf(
-      { bytes: 0, variance: 0, sampled: 0, exactBytes: 0 },
-      512 * 1024,
-    );
+    const { low, high } = intervalOf({ bytes: 0, variance: 0, sampled: 0, exactBytes: 0 }, 512 * 1024);
     expect(low).toBe(0);
     expect(high / (512 * 1024)).toBeCloseTo(2.996, 3);
   });
 
   test("never reach below what was recorded for certain", () => {
-    const { low } = intervalOf(
-      { bytes: 1e6, variance: 1e12, sampled: 40, exactBytes: 9e5 },
-      65_536,
-    );
+    const { low } = intervalOf({ bytes: 1e6, variance: 1e12, sampled: 40, exactBytes: 9e5 }, 65_536);
     expect(low).toBe(9e5);
   });
 
   // The promise is 90 %; small samples have wider bounds on purpose, so more is fine and less is not.
   test.each([
-    [
-      "10 000 small blocks, hundreds of samples",
-      Array.from({ length: 10_000 }, (_, i) => 64 + (i % 512)),
-      8192,
-    ],
-    [
-      "4 000 small blocks, about 20 samples",
-      Array.from({ length: 4000 }, (_, i) => 64 + (i % 512)),
-      65_536,
-    ],
-    [
-      "500 small blocks, two samples",
-      Array.from({ length: 500 }, (_, i) => 64 + (i % 512)),
-      65_536,
-    ],
+    ["10 000 small blocks, hundreds of samples", Array.from({ length: 10_000 }, (_, i) => 64 + (i % 512)), 8192],
+    ["4 000 small blocks, about 20 samples", Array.from({ length: 4000 }, (_, i) => 64 + (i % 512)), 65_536],
+    ["500 small blocks, two samples", Array.from({ length: 500 }, (_, i) => 64 + (i % 512)), 65_536],
     ["blocks close to T", Array.from({ length: 300 }, (_, i) => 1000 + i * 60), 16_384],
     ["small blocks beside large ones", [...Array(3000).fill(500), 100_000, 2_000_000], 65_536],
   ])("hold the truth nine times of ten: %s", (_, sizes, T) => {
