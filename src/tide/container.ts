@@ -18,7 +18,6 @@ export class TideError extends Error {
 }
 
 export const FORMAT_MAJOR = 1;
-export const FORMAT_MINOR = 0;
 /** How many minor versions back still open. */
 const MINORS_BACK = 2;
 
@@ -56,8 +55,11 @@ export function bytesSource(bytes: Uint8Array): ByteSource {
   return { size: bytes.length, read: (offset, length) => bytes.subarray(offset, offset + length) };
 }
 
-/** Reads header, trailer and footer, nothing else. Throws a TideError on anything that does not fit. */
-export function openContainer(source: ByteSource): Container {
+/**
+ * Reads header, trailer and footer, nothing else. Throws a TideError on anything that does not fit.
+ * @param newest the newest minor version that the caller can read
+ */
+export function openContainer(source: ByteSource, newest: number): Container {
   if (source.size === 0)
     throw new TideError("The recording is empty (0 bytes): the run that should have written it did not finish.");
   const header = source.read(0, HEADER_BYTES);
@@ -65,21 +67,22 @@ export function openContainer(source: ByteSource): Container {
     throw new TideError("This is not a Tidegauge recording: it does not begin as one.");
   }
   if (header.length < HEADER_BYTES || source.size < HEADER_BYTES + TRAILER_BYTES) throw cutShort();
-  const minor = checkVersion(view(header));
+  const minor = checkVersion(view(header), newest);
   return { minor, entries: readFooter(source) };
 }
 
-function checkVersion(header: DataView): number {
+function checkVersion(header: DataView, newest: number): number {
   const major = header.getUint16(8, true);
   const minor = header.getUint16(10, true);
-  if (major > FORMAT_MAJOR || (major === FORMAT_MAJOR && minor > FORMAT_MINOR)) {
+  const mine = `${FORMAT_MAJOR}.${newest}`;
+  if (major > FORMAT_MAJOR || (major === FORMAT_MAJOR && minor > newest)) {
     throw new TideError(
-      `The recording was written by a newer Tidegauge (format ${major}.${minor}; this one reads up to ${FORMAT_MAJOR}.${FORMAT_MINOR}): update Tidegauge to open it.`,
+      `The recording was written by a newer Tidegauge (format ${major}.${minor}; this one reads up to ${mine}): update Tidegauge to open it.`,
     );
   }
-  if (major < FORMAT_MAJOR || minor < FORMAT_MINOR - MINORS_BACK) {
+  if (major < FORMAT_MAJOR || minor < newest - MINORS_BACK) {
     throw new TideError(
-      `The recording has the old format ${major}.${minor}, which this Tidegauge (format ${FORMAT_MAJOR}.${FORMAT_MINOR}) no longer reads: open it with the version that wrote it, or record again.`,
+      `The recording has the old format ${major}.${minor}, which this Tidegauge (format ${mine}) no longer reads: open it with the version that wrote it, or record again.`,
     );
   }
   return minor;
@@ -99,7 +102,8 @@ function readFooter(source: ByteSource): ChunkEntry[] {
     checksum: fields.getUint32(16, true),
     rows: fields.getUint32(20, true),
   };
-  if (entry.offset + entry.length > trailerAt) throw damaged("its index lies outside the file");
+  if (entry.offset < HEADER_BYTES + CHUNK_HEADER_BYTES || entry.offset + entry.length > trailerAt)
+    throw damaged("its index lies outside the file");
   if (entry.length !== entry.rows * ENTRY_BYTES) throw damaged("its index has the wrong length");
   const payload = readChunk(source, entry, "its index");
   const entries = Array.from({ length: entry.rows }, (_, i) => readEntry(payload, i * ENTRY_BYTES));

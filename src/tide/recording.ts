@@ -17,7 +17,7 @@ import {
   view,
 } from "./container.ts";
 import type { ByteSource, ChunkEntry } from "./container.ts";
-import { SCHEMA, checkedColumns } from "./schema.ts";
+import { COLUMN_SINCE, FORMAT_MINOR, SCHEMA, checkedColumns } from "./schema.ts";
 import type { ColumnType, Table, TableName } from "./schema.ts";
 import { COLUMN_TYPES, DESCRIPTOR_BYTES, TABLE_HEADER_BYTES, asTable, columnsOf, emptyTable } from "./writer.ts";
 
@@ -28,9 +28,19 @@ export interface Recording {
   readonly facts: { text(key: string): string; number(key: string): number };
 }
 
+/** The version that a reader knows. */
+export interface Format {
+  minor: number;
+  since: Readonly<Record<string, number>>;
+}
+
 /** Opens a recording by its footer. Throws a TideError, one sentence, on a file that is not whole or not one of ours. */
-export function openRecording(source: ByteSource): Recording {
-  const { entries } = openContainer(source);
+export function openRecording(
+  source: ByteSource,
+  format: Format = { minor: FORMAT_MINOR, since: COLUMN_SINCE },
+): Recording {
+  const { minor, entries } = openContainer(source, format.minor);
+  const isLater = (column: string): boolean => (format.since[column] ?? 0) > minor;
   const byName = new Map<string, ChunkEntry>();
   let stringsEntry: ChunkEntry | undefined;
   for (const entry of entries) {
@@ -54,7 +64,9 @@ export function openRecording(source: ByteSource): Recording {
     let found = tables.get(name);
     if (!found) {
       const entry = byName.get(name);
-      found = entry ? readTable(source, name, entry, textAt, rowsOf) : (emptyTable(name) as Table<TableName>);
+      found = entry
+        ? readTable(source, name, entry, { textAt, rowsOf, isLater })
+        : (emptyTable(name) as Table<TableName>);
       tables.set(name, found);
     }
     return found as Table<N>;
@@ -106,26 +118,49 @@ interface Place {
   length: number;
 }
 
+interface Surroundings {
+  textAt: Strings;
+  rowsOf: (name: TableName) => number;
+  /** The column, as "table.column", came with a later version than the file's. */
+  isLater: (column: string) => boolean;
+}
+
 function readTable<N extends TableName>(
   source: ByteSource,
   name: N,
   entry: ChunkEntry,
-  textAt: Strings,
-  rowsOf: (name: TableName) => number,
+  around: Surroundings,
 ): Table<N> {
   const payload = readChunk(source, entry, `its table "${name}"`);
   const places = readPlaces(name, entry, payload);
   const checks = checkedColumns(name);
   const columns = columnsOf(name).map(([column, type]): [string, TypedColumn | readonly string[]] => {
     const place = places.get(column);
+    if (!place && around.isLater(`${name}.${column}`)) return [column, notMeasured(type, entry.rows)];
     if (!place || COLUMN_TYPES[place.type]?.type !== type)
       throw damaged(`its table "${name}" lacks the column "${column}"`);
     const values = readColumn(name, column, payload, place, type, entry.rows);
     const check = checks[column];
-    if (check) checkColumn(values, check.limit ?? rowsOf(check.table!), check, `${name}.${column}`);
-    return [column, type === "str" ? Array.from(values, textAt) : values];
+    if (check) checkColumn(values, check.limit ?? around.rowsOf(check.table!), check, `${name}.${column}`);
+    return [column, type === "str" ? Array.from(values, around.textAt) : values];
   });
   return asTable(entry.rows, columns);
+}
+
+/** A column that an older file does not have. The columns that every version has bound its length by the size of the file. */
+function notMeasured(type: ColumnType, rows: number): TypedColumn | readonly string[] {
+  switch (type) {
+    case "f64":
+      return new Float64Array(rows).fill(NaN);
+    case "u32":
+      return new Uint32Array(rows).fill(NONE);
+    case "i32":
+      return new Int32Array(rows).fill(-1);
+    case "u8":
+      return new Uint8Array(rows);
+    case "str":
+      return new Array<string>(rows).fill("");
+  }
 }
 
 /** The column descriptors at the front of a table chunk, by name; columns that this version does not know are simply not asked for. */

@@ -208,6 +208,12 @@ export type Row<N extends TableName> = {
 /** Everything that a finished recording holds, in memory. */
 export type Tables = { [N in TableName]: Table<N> };
 
+/** Minor version of the format: raised when a table or column is added. docs/format.md has the changelog. */
+export const FORMAT_MINOR = 0;
+
+/** Minor version that brought a column, by "table.column"; 0 when not named. Older files read as not measured: NaN, NONE, -1, 0 or "". */
+export const COLUMN_SINCE: Readonly<Record<string, number>> = {};
+
 /**
  * What a value of an index or code column may be; a reader refuses a file that breaks it. table: an index of that table; limit: below
  * that number; none: or NONE; before: only rows before its own (parents before children).

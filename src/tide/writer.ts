@@ -8,7 +8,6 @@ import {
   END_MAGIC,
   ENTRY_BYTES,
   FORMAT_MAJOR,
-  FORMAT_MINOR,
   HEADER_BYTES,
   KIND_FOOTER,
   KIND_STRINGS,
@@ -21,7 +20,7 @@ import {
   writeU64,
 } from "./container.ts";
 import type { ChunkEntry } from "./container.ts";
-import { SCHEMA } from "./schema.ts";
+import { FORMAT_MINOR, SCHEMA } from "./schema.ts";
 import type { ColumnType, Row, Table, TableName, Tables } from "./schema.ts";
 
 /** Column types on disk, in the order of their codes; `width` is bytes a row. */

@@ -187,8 +187,8 @@ function guessHidden(version: Version, starts: Uint32Array, args: Float64Array, 
     [-1, version.forIter, backward!],
   ] as const) {
     for (let i = 0; i + 1 < plain.length; i++) {
-      const isShort = starts[i + 1]! - starts[i]! === 4;
-      if (version.hidden.has(plain[i]!) && isShort && lands(i, direction, aim)) plain[i] = opcode;
+      const length = starts[i + 1]! - starts[i]!;
+      if (version.hidden.has(plain[i]!) && length === 4 && lands(i, direction, aim)) plain[i] = opcode;
     }
   }
 }
