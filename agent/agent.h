@@ -56,12 +56,12 @@ struct thread {
     struct chunk *chunk;   /* staging region; NULL until the first event, and in a fork child until its file is open */
     uint32_t position;     /* next byte in the staging region */
     uint32_t index, tid;
-    uint32_t events;       /* since the last settling of the budget */
+    uint32_t births;       /* since the last settling of the budget */
     uint64_t serial, interval, random;
     uint64_t order;        /* the order number this thread holds */
     uint32_t bases[2], next_base;
     uint32_t since_time;   /* events since the last time control */
-    uint64_t debt;         /* estimated ns of the agent's work not settled yet */
+    uint64_t debt, death_debt; /* estimated ns of the agent's work not settled yet */
     uint64_t tick;         /* of the chunk's start */
     uint32_t pid;          /* the process that owns `chunk` */
     uint32_t epoch;        /* of the code table, when the caches below were right */

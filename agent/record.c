@@ -25,7 +25,6 @@ static inline void begin(struct thread *t) {
         t->since_time = 0;
         put(t, event_control(CONTROL_TIME, (sys_tick() - t->tick) & 0xffffffffffffff));
     }
-    t->events++;
 }
 
 /* Which of the thread's two address bases; a new one replaces the older of the two. */

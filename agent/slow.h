@@ -10,12 +10,13 @@ struct slow {
     struct thread *t;
     int64_t next; /* what tls_left becomes afterwards */
     bool hit;
+    bool draw; /* the countdown is used up: a fresh gap, under the interval of then, once the birth is written under the interval of now */
     int saved_errno;
 };
 
 /* `charged`: the bytes already taken off tls_left for this request. */
 static inline struct slow slow_enter(size_t charged) {
-    struct slow s = { NULL, tls_left, false, errno };
+    struct slow s = { NULL, tls_left, false, false, errno };
     if (s.next > OFF / 2) return s;
     tls_left = OFF;
     if (UNLIKELY(!atomic_load_explicit(&g_recording, memory_order_relaxed))) {
@@ -35,16 +36,17 @@ static inline struct slow slow_enter(size_t charged) {
     if (t->interval == 0) s.hit = true, s.next = -1;
     else if (charged >= BIG) s.hit = true;
     else if (s.next < 0) s.hit = true;
-    if (s.hit && s.next < 0) s.next = sample_gap(t);
+    s.draw = s.hit && s.next < 0;
     errno = s.saved_errno;
     return s;
 }
 
 static inline void slow_leave(struct slow *s) {
     if (s->t) {
-        if (UNLIKELY(s->t->events >= 64)) sample_settle(s->t);
+        if (UNLIKELY(s->t->births >= 64 || s->t->death_debt > 100000)) sample_settle(s->t);
+        /* A fresh gap is as good as the rest of the old one (memoryless), so an interval that changed is adopted at once. */
+        if (s->draw || UNLIKELY(s->t->interval != atomic_load_explicit(&g_interval, memory_order_relaxed))) s->next = sample_gap(s->t);
         if (UNLIKELY(!atomic_load_explicit(&g_recording, memory_order_relaxed))) s->next = OFF;
-        else if (s->t->interval == 0 && s->next >= 0) s->next = -1;
     }
     tls_left = s->next;
 }
@@ -57,6 +59,7 @@ static inline void slow_birth(struct slow *s, void *p, size_t size, enum domain 
         uint32_t node = frames_walk(t, caller);
         if (mark(p)) record_birth(t, node, (uintptr_t)p, size, domain);
         t->debt += 70;
+        t->births++;
     } else if (out_header()) atomic_fetch_add_explicit(&out_header()->dropped, 1, memory_order_relaxed);
     errno = kept;
 }
@@ -66,7 +69,7 @@ static inline void slow_death(struct slow *s, void *p, enum domain domain, bool 
     unmark(p);
     if (s->t && out_ready(s->t)) {
         record_death(s->t, (uintptr_t)p, domain, foldable);
-        s->t->debt += 40;
+        s->t->death_debt += 30;
     } else if (out_header()) atomic_fetch_add_explicit(&out_header()->dropped, 1, memory_order_relaxed);
 }
 #endif

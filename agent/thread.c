@@ -42,8 +42,8 @@ static void reset(struct thread *t) {
     t->interval = UINT64_MAX; /* adopts the process's interval at the first gap */
     t->random = sys_tick() * 0x9e3779b97f4a7c15u ^ ((uint64_t)t->tid << 32) ^ (uintptr_t)t;
     if (!t->random) t->random = 1;
-    t->events = t->since_time = t->depth = 0;
-    t->debt = 0;
+    t->births = t->since_time = t->depth = 0;
+    t->debt = t->death_debt = 0;
     t->epoch = UINT32_MAX;
 }
 

@@ -123,8 +123,9 @@ static uint32_t new_code(const char *code, bool outermost) {
     struct part parts[8];
     const uint16_t names[3] = { L.co_name, L.co_qualname, L.co_filename };
     for (int i = 0; i < 3; i++) parts[1 + i] = (struct part){ text[i], read_text(field(code, names[i]), text[i], sizeof text[i]) };
-    /* Start-up (site, encodings) has the import machinery outermost; the program has a module body, or runpy for `-m`. */
-    if (outermost && (equal(text[0], parts[1].length, "<module>") || equal(text[0], parts[1].length, "_run_module_as_main"))) sample_main_began();
+    /* Start-up (getpath, site, encodings) has frozen code outermost; the program has a module body of its own, or runpy for `-m`. */
+    bool frozen = parts[3].length >= 7 && memcmp(text[2], "<frozen", 7) == 0;
+    if (outermost && (equal(text[0], parts[1].length, "_run_module_as_main") || (!frozen && equal(text[0], parts[1].length, "<module>")))) sample_main_began();
     parts[4] = bytes_object(field(code, L.co_lines));
     if (L.co_code != ABSENT) parts[5] = bytes_object(field(code, L.co_code));
     else parts[5] = (struct part){ code + L.co_code_adaptive, 2 * (uint32_t) * (const uint64_t *)(code + 16) };
