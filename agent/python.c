@@ -6,6 +6,8 @@
 #include "slow.h"
 #include <dlfcn.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 struct layout L;
 uint32_t g_python_hex;
@@ -28,6 +30,7 @@ enum { RAW, MEM, OBJ };
 static void (*get_allocator)(int, allocator *), (*set_allocator)(int, allocator *);
 static void (*get_arena)(arena_allocator *), (*set_arena)(arena_allocator *);
 static const char *(*unchecked_get)(void), *(*gilstate_get)(void);
+static int (*is_initialized)(void);
 static void (*code_dealloc)(void *);
 static const char *code_type;
 static allocator original[3];
@@ -116,47 +119,37 @@ static void hook_free(void *ctx, void *p) {
     o->free(o->ctx, p);
 }
 
-/* A marked block dies before the real call: afterwards another thread may already have its address. */
-static void *hook_realloc_slow(allocator *o, void *p, size_t size, bool small) {
+/* A marked block dies before the real call: afterwards another thread may already have its address. The new block is counted here whatever its size,
+ * masked from malloc's wrapper, so that death and birth stand together as one realloc. */
+static void *hook_realloc_slow(allocator *o, void *p, size_t size) {
     bool was = marked(p);
-    struct slow s = slow_enter(small ? size : 0);
-    if (!small) s.hit = false; /* the new block is malloc's, whose wrapper counts it: leave it unmasked */
+    struct slow s = slow_enter(size);
     if (was) {
         if (s.t && s.hit && out_ready(s.t)) record_control(s.t, CONTROL_REALLOC, 0);
         slow_death(&s, p, DOMAIN_PYMALLOC, false);
     }
-    if (!small) slow_leave(&s);
+    errno = s.saved_errno;
     void *q = o->realloc(o->ctx, p, size);
-    if (!q && was) {
-        if (!small) s = slow_enter(0);
-        if (mark(p) && s.t && out_ready(s.t)) record_control(s.t, CONTROL_UNDO, 0);
-        if (!small) slow_leave(&s);
-    }
-    if (small) {
-        if (s.t) slow_birth(&s, q, size, DOMAIN_PYMALLOC, NULL);
-        slow_leave(&s);
-    }
+    if (!q && was && mark(p) && s.t && out_ready(s.t)) record_control(s.t, CONTROL_UNDO, 0);
+    if (s.t) slow_birth(&s, q, size ? size : 1, size - 1 < small_limit ? DOMAIN_PYMALLOC : DOMAIN_MALLOC, NULL);
+    slow_leave(&s);
     return q;
 }
 
 static void *hook_realloc(void *ctx, void *p, size_t size) {
     allocator *o = ctx;
-    if (!p) {
-        if (UNLIKELY(size - 1 >= small_limit)) return o->realloc(o->ctx, p, size);
-        int64_t left = tls_left - (int64_t)size;
-        tls_left = left;
-        if (LIKELY(left >= 0)) return o->realloc(o->ctx, p, size);
-        struct slow s = slow_enter(size);
-        void *q = o->realloc(o->ctx, NULL, size);
-        if (s.t) slow_birth(&s, q, size, DOMAIN_PYMALLOC, NULL);
-        slow_leave(&s);
-        return q;
-    }
-    bool small = size - 1 < small_limit;
-    int64_t left = tls_left;
-    if (small) tls_left = left -= (int64_t)size;
-    if (LIKELY(!marked(p) && (!small || left >= 0))) return o->realloc(o->ctx, p, size);
-    return hook_realloc_slow(o, p, size, small);
+    /* What malloc serves and nobody recorded is malloc's to count. */
+    if (LIKELY(!marked(p)) && UNLIKELY(size - 1 >= small_limit)) return o->realloc(o->ctx, p, size);
+    int64_t left = tls_left - (int64_t)size;
+    tls_left = left;
+    if (LIKELY(left >= 0 && !marked(p))) return o->realloc(o->ctx, p, size);
+    return hook_realloc_slow(o, p, size);
+}
+
+/* Arenas are told although they are asked for inside the slow path of the block that needs one: nothing is half written there. */
+static struct thread *arena_thread(const struct slow *s) {
+    if (s->t) return s->t;
+    return atomic_load_explicit(&g_recording, memory_order_relaxed) ? tls_thread : NULL;
 }
 
 static void *hook_arena_alloc(void *ctx, size_t size) {
@@ -166,7 +159,10 @@ static void *hook_arena_alloc(void *ctx, size_t size) {
     tls_left = OFF; /* also inside another slow path: the mapping wrapper must not take it for the program's */
     void *p = original_arena.alloc(original_arena.ctx, size);
     tls_left = nested;
-    if (p && s.t && out_ready(s.t)) record_full(s.t, true, 0, (uintptr_t)p, size, DOMAIN_ARENA);
+    int kept = errno;
+    struct thread *t = arena_thread(&s);
+    if (p && t && out_ready(t)) record_full(t, true, 0, (uintptr_t)p, size, DOMAIN_ARENA);
+    errno = kept;
     slow_leave(&s);
     return p;
 }
@@ -174,7 +170,9 @@ static void *hook_arena_alloc(void *ctx, size_t size) {
 static void hook_arena_free(void *ctx, void *p, size_t size) {
     (void)ctx;
     struct slow s = slow_enter(0);
-    if (p && s.t && out_ready(s.t)) record_full(s.t, false, 0, (uintptr_t)p, size, DOMAIN_ARENA);
+    struct thread *t = arena_thread(&s);
+    if (p && t && out_ready(t)) record_full(t, false, 0, (uintptr_t)p, size, DOMAIN_ARENA);
+    errno = s.saved_errno;
     int64_t nested = tls_left;
     tls_left = OFF;
     original_arena.free(original_arena.ctx, p, size);
@@ -182,37 +180,67 @@ static void hook_arena_free(void *ctx, void *p, size_t size) {
     slow_leave(&s);
 }
 
+/* ---- putting the hooks in, and back in ---- */
+
 static void install(int domain) {
-    get_allocator(domain, &original[domain]);
+    allocator now;
+    get_allocator(domain, &now);
+    if (now.malloc == hook_malloc) return;
+    original[domain] = now;
     allocator ours = { &original[domain], hook_malloc, hook_calloc, hook_realloc, hook_free };
     set_allocator(domain, &ours);
 }
 
+static bool reached;
+static allocator under_trial;
+static void *trial_malloc(void *ctx, size_t size) {
+    reached = true;
+    return under_trial.malloc(ctx, size);
+}
+/* How many bytes a request of this size takes from malloc. The smaller of two trials, since tracemalloc may note something new at the first. */
+static int64_t taken_from_malloc(const allocator *a, size_t size) {
+    int64_t before = tls_left, least = INT64_MAX;
+    for (int i = 0; i < 2; i++) {
+        tls_left = OFF;
+        void *p = a->malloc(a->ctx, size);
+        if (OFF - tls_left < least) least = OFF - tls_left;
+        if (p) a->free(a->ctx, p);
+    }
+    tls_left = before;
+    return least;
+}
+/* Does a request still come by our hook, below whoever is on top of it now? */
+static bool comes_by_hook(const allocator *a) {
+    reached = false;
+    under_trial = original[OBJ];
+    original[OBJ].malloc = trial_malloc;
+    taken_from_malloc(a, 16);
+    original[OBJ].malloc = under_trial.malloc;
+    return reached;
+}
+
+/* PYTHONMALLOC, -X dev and tracemalloc change the allocators while Python starts, after our hooks went in. Called from malloc's slow path, which is the first of
+ * our code that runs afterwards: at each birth until Python is up, then now and then. */
 void python_probe(void) {
     static _Atomic uint32_t calls;
-    uint32_t n = atomic_fetch_add(&calls, 1);
-    if ((n > 8 && n % 4096) || !holds_gil()) return;
+    static allocator judged;
+    uint32_t n = atomic_fetch_add_explicit(&calls, 1, memory_order_relaxed);
+    bool starting = !is_initialized();
+    if (!starting && n % 256) return;
+    if (starting ? syscall(SYS_gettid) != (long)life_pid() : !holds_gil()) return;
     allocator now, raw;
     get_allocator(OBJ, &now);
-    if (now.malloc == hook_malloc) return;
+    if (now.malloc == hook_malloc || (now.malloc == judged.malloc && now.ctx == judged.ctx)) return;
+    judged = now;
     get_allocator(RAW, &raw);
-    if (now.malloc == raw.malloc && now.ctx == raw.ctx) { /* PYTHONMALLOC=malloc: everything reaches our malloc */
+    if ((now.malloc != raw.malloc || now.ctx != raw.ctx) && comes_by_hook(&now)) return; /* tracemalloc on top of us */
+    if (taken_from_malloc(&now, 304) >= 304) { /* PYTHONMALLOC=malloc, malloc_debug: everything reaches our malloc */
         g_python_through_malloc = true;
+        if (out_header()) out_header()->flags |= FLAG_THROUGH_MALLOC;
         return;
     }
-    /* Somebody on top of us (tracemalloc) still calls us; a reset (debug allocators, mimalloc) does not. */
-    static uint64_t seen_hooks;
-    (void)seen_hooks;
-    const char *choice = getenv("PYTHONMALLOC");
-    bool other = choice && strstr(choice, "mimalloc");
-    int64_t before = tls_left;
-    tls_left = OFF;
-    void *trial = now.malloc(now.ctx, 16);
-    bool reached = tls_left != OFF;
-    if (trial) now.free(now.ctx, trial);
-    tls_left = before;
-    if (reached && !other) return;
-    small_limit = other ? (size_t)1 << 62 : 512 - 24;
+    /* Debug hooks add 24 bytes of their own before pymalloc sees the request; mimalloc serves every size itself. */
+    small_limit = taken_from_malloc(&now, 100000) >= 100000 ? 512 - 24 : (size_t)1 << 62;
     install(MEM);
     install(OBJ);
     g_python_late = true;
@@ -293,10 +321,11 @@ bool python_start(void) {
     get_allocator = dlsym(RTLD_DEFAULT, "PyMem_GetAllocator");
     get_arena = dlsym(RTLD_DEFAULT, "PyObject_GetArenaAllocator");
     set_arena = dlsym(RTLD_DEFAULT, "PyObject_SetArenaAllocator");
+    is_initialized = dlsym(RTLD_DEFAULT, "Py_IsInitialized");
     gilstate_get = dlsym(RTLD_DEFAULT, "PyGILState_GetThisThreadState");
     code_type = dlsym(RTLD_DEFAULT, "PyCode_Type");
     unchecked_get = dlsym(RTLD_DEFAULT, minor >= 13 ? "PyThreadState_GetUnchecked" : "_PyThreadState_UncheckedGet");
-    if (!get_allocator || !get_arena || !set_arena || !gilstate_get || !code_type || !unchecked_get) {
+    if (!get_allocator || !get_arena || !set_arena || !gilstate_get || !code_type || !unchecked_get || !is_initialized) {
         unchecked_get = NULL;
         life_write_off("the interpreter hides the symbols that recording needs");
         return false;
