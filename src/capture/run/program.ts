@@ -26,7 +26,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
 /** Throws a Refusal when the program cannot be started. */
 export function prepareProgram(target: Target, python: string | undefined, env: Environment): Program {
   if (target.kind === "command") return prepareCommand(target.argv, env);
-  if (target.kind === "script") checkScript(target.path);
+  if (target.kind === "script") checkScript(target.path, env.PATH ?? "");
   const [file, name] = findPython(python, env);
   const words =
     target.kind === "script"
@@ -78,7 +78,7 @@ function findPython(asked: string | undefined, env: Environment): [file: string,
 }
 
 /** Python reads text, byte code, zip files and folders with a __main__.py; everything else is told here, in one sentence. */
-function checkScript(path: string): void {
+function checkScript(path: string, searchPath: string): void {
   if (path === "-") return;
   let head: Uint8Array;
   try {
@@ -91,7 +91,9 @@ function checkScript(path: string): void {
     head = readHead(path);
   } catch (error) {
     if (error instanceof Refusal) throw error;
-    throw new Refusal(statusOf(error), `cannot run ${path}: ${reasonOf(error)}`);
+    const command = !path.includes("/") && findExecutable(path, searchPath) !== undefined;
+    const advice = command ? `; for a command write: tidegauge run -- ${path}` : "";
+    throw new Refusal(statusOf(error), `cannot run ${path}: ${reasonOf(error)}${advice}`);
   }
   const zip = head[0] === 0x50 && head[1] === 0x4b;
   const byteCode = head[2] === 0x0d && head[3] === 0x0a;
