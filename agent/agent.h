@@ -32,7 +32,7 @@ extern TLS struct thread *tls_thread;
 
 enum domain { DOMAIN_MALLOC = 0, DOMAIN_PYMALLOC = 1, DOMAIN_MMAP = 2, DOMAIN_ARENA = 3 };
 enum mode { MODE_EXACT = 0, MODE_INTERVAL = 1, MODE_ADAPTIVE = 2 };
-enum off_reason { OFF_NONE, OFF_DISK_FULL, OFF_FILE_LIMIT, OFF_MAX_BYTES, OFF_FILE_GONE, OFF_ADDRESS_SPACE, OFF_TRIE_FULL, OFF_LAYOUT };
+enum off_reason { OFF_NONE, OFF_DISK_FULL, OFF_FILE_LIMIT, OFF_MAX_BYTES, OFF_FILE_GONE, OFF_ADDRESS_SPACE, OFF_TRIE_FULL, OFF_NO_DESCRIPTOR, OFF_NOT_PERMITTED };
 
 /* One frame of the last walk of a thread, outermost first. */
 struct saved {
@@ -82,7 +82,9 @@ struct settings {
     uint32_t overhead_ppm; /* share of the process's CPU time that recording may take, in millionths */
 };
 extern struct settings g_settings;
-extern _Atomic bool g_recording; /* a Python runtime is there and nothing has turned the agent off */
+/* A Python runtime is there and nothing has turned the agent off. On a page that the kernel clears in a forked child, so that a child of which no fork handler told
+ * us (a bare clone) does not write into its parent's file. */
+extern _Atomic bool *g_recording;
 extern char g_folder[1024];
 COLD void life_turn_off(enum off_reason reason);
 COLD void life_write_off(const char *why);
@@ -144,6 +146,10 @@ uint32_t trie_nodes(void);
 uint32_t trie_codes(void);
 extern _Atomic uint32_t g_code_epoch;
 
+/* ---- maps.c: held from a mapping's system call to its event, so that events stand in the kernel's order; also while the process forks ---- */
+void lock_maps(void);
+void unlock_maps(void);
+
 /* ---- python.c ---- */
 bool python_start(void);                           /* finds the runtime, installs the hooks; false: none here or not one we know (reason written) */
 void python_probe(void);                           /* hooks may have been replaced at start-up: put them back */
@@ -151,5 +157,6 @@ extern uint32_t g_python_hex;
 extern bool g_python_hooks, g_python_late, g_python_through_malloc;
 const char *python_frame(const struct thread *t);  /* innermost frame of the calling thread, or NULL */
 bool python_owns(const void *address);             /* in the interpreter's or libc's text */
+bool python_is_allocator(const void *caller, bool unreserved); /* the call comes from the allocator itself: what it maps holds blocks */
 
 #endif

@@ -3,12 +3,15 @@
 #include "event.h"
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <stdarg.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 struct settings g_settings = { MODE_ADAPTIVE, 0, 0, 12000 };
-_Atomic bool g_recording;
+static _Atomic bool before_start;
+_Atomic bool *g_recording = &before_start;
 char g_folder[1024];
 static uint32_t pid;
 
@@ -18,7 +21,7 @@ uint32_t life_pid(void) { return pid; }
 
 /* Recording ends for this process; the hooks stay and each thread finds out at its next slow path. The program goes on. */
 void life_turn_off(enum off_reason reason) {
-    atomic_store(&g_recording, false);
+    atomic_store(g_recording, false);
     struct header *h = out_header();
     if (!h || h->state == STATE_OFF) return;
     h->reason = reason;
@@ -76,11 +79,22 @@ static bool read_settings(void) {
 
 /* ---- fork ---- */
 
-static void before_fork(void) { lock_dictionary(); }
-static void after_fork_parent(void) { unlock_dictionary(); }
+static bool recording_before_fork;
+
+static void before_fork(void) {
+    lock_maps();
+    lock_dictionary();
+    recording_before_fork = atomic_load(g_recording);
+}
+static void after_fork_parent(void) {
+    unlock_dictionary();
+    unlock_maps();
+}
 static void after_fork_child(void) {
     unlock_dictionary();
+    unlock_maps();
     pid = (uint32_t)syscall(SYS_getpid);
+    atomic_store(g_recording, recording_before_fork);
     thread_fork_child();
 }
 /* A number of its own separates what came before the fork from what comes after, also in the forking thread's stream. */
@@ -99,7 +113,9 @@ __attribute__((constructor)) static void start(void) {
     if (read_settings() && pthread_key_create(&g_thread_key, thread_end) == 0 && python_start()) {
         pthread_atfork(number_fork, after_fork_parent, after_fork_child);
         sample_start();
-        atomic_store(&g_recording, true);
+        _Atomic bool *page = sys_map(4096);
+        if (page && syscall(SYS_madvise, page, 4096, MADV_WIPEONFORK) == 0) g_recording = page;
+        atomic_store(g_recording, true);
         left = 0;
     } else left = OFF;
     tls_left = left;
@@ -140,3 +156,24 @@ EXEC(execv, (const char *file, char *const argv[]), (file, argv))
 EXEC(execvp, (const char *file, char *const argv[]), (file, argv))
 EXEC(execvpe, (const char *file, char *const argv[], char *const env[]), (file, argv, env))
 EXEC(fexecve, (int fd, char *const argv[], char *const env[]), (fd, argv, env))
+
+/* The variadic ones count their arguments and go on as one of the above. */
+#define EXEC_LIST(name, take_environment, call)                                                   \
+    EXPORT int name(const char *file, const char *first, ...) {                                   \
+        va_list rest;                                                                             \
+        size_t count = 1;                                                                         \
+        va_start(rest, first);                                                                    \
+        while (va_arg(rest, const char *)) count++;                                               \
+        va_end(rest);                                                                             \
+        char *argv[count + 1];                                                                    \
+        argv[0] = (char *)first;                                                                  \
+        va_start(rest, first);                                                                    \
+        for (size_t i = 1; i <= count; i++) argv[i] = va_arg(rest, char *); /* the NULL as well */ \
+        char **env = take_environment ? va_arg(rest, char **) : NULL;                             \
+        (void)env;                                                                                \
+        va_end(rest);                                                                             \
+        return call;                                                                              \
+    }
+EXEC_LIST(execl, false, execv(file, argv))
+EXEC_LIST(execlp, false, execvp(file, argv))
+EXEC_LIST(execle, true, execve(file, argv, env))

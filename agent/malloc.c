@@ -3,6 +3,7 @@
 #include <dlfcn.h>
 #include <malloc.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 static void *boot_malloc(size_t n);
 static void *boot_calloc(size_t count, size_t n);
@@ -170,6 +171,7 @@ EXPORT void *reallocarray(void *p, size_t count, size_t size) {
         errno = ENOMEM;
         return NULL;
     }
+    if (UNLIKELY(in_pool(p))) return realloc(p, n);
     bool slow = charge(n);
     if (LIKELY(!slow && !marked(p))) return real.realloc(p, n);
     return realloc_slow(p, n, CALLER);
@@ -190,13 +192,19 @@ EXPORT void *aligned_alloc(size_t alignment, size_t n) {
     return real.aligned_alloc(alignment, n);
 }
 EXPORT void *valloc(size_t n) {
-    if (charge(n)) return aligned_slow(real.memalign, 4096, n, CALLER);
-    return real.memalign(4096, n);
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    if (charge(n)) return aligned_slow(real.memalign, page, n, CALLER);
+    return real.memalign(page, n);
 }
 EXPORT void *pvalloc(size_t n) {
-    n = (n + 4095) & ~(size_t)4095;
-    if (charge(n)) return aligned_slow(real.memalign, 4096, n, CALLER);
-    return real.memalign(4096, n);
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    if (n > SIZE_MAX - page) { /* rounding up would wrap around */
+        errno = ENOMEM;
+        return NULL;
+    }
+    n = (n + page - 1) & ~(page - 1);
+    if (charge(n)) return aligned_slow(real.memalign, page, n, CALLER);
+    return real.memalign(page, n);
 }
 EXPORT int posix_memalign(void **out, size_t alignment, size_t n) {
     if (!charge(n)) return real.posix_memalign(out, alignment, n);

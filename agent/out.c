@@ -66,8 +66,12 @@ static bool beyond_limits(uint64_t end) {
 static int reopen(void) {
     int fd = sys_open(path, O_RDWR, 0);
     struct stat st;
-    if (fd >= 0 && fstat(fd, &st) == 0 && st.st_dev == device && st.st_ino == inode) return fd;
-    if (fd >= 0) syscall(SYS_close, fd);
+    if (fd < 0) {
+        life_turn_off(errno == EMFILE || errno == ENFILE ? OFF_NO_DESCRIPTOR : errno == EACCES || errno == EPERM ? OFF_NOT_PERMITTED : OFF_FILE_GONE);
+        return -1;
+    }
+    if ( fstat(fd, &st) == 0 && st.st_dev == device && st.st_ino == inode) return fd;
+    syscall(SYS_close, fd);
     life_turn_off(OFF_FILE_GONE);
     return -1;
 }
@@ -201,8 +205,7 @@ static void announce(struct thread *t) {
 }
 
 bool out_flush(struct thread *t) {
-    if (!atomic_load_explicit(&g_recording, memory_order_relaxed)) return false;
-    if (t->chunk && t->pid != (uint32_t)syscall(SYS_getpid)) thread_fork_child(); /* a clone that ran no fork handler */
+    if (!atomic_load_explicit(g_recording, memory_order_relaxed)) return false;
     lock(&file_lock);
     bool first = !t->chunk;
     bool ok = first ? (t->chunk = new_region()) != NULL : append(t->chunk);

@@ -48,6 +48,13 @@ bool python_owns(const void *address) {
     return false;
 }
 
+bool python_is_allocator(const void *caller, bool unreserved) {
+    uintptr_t a = (uintptr_t)caller;
+    if (a - own_text[1].start < own_text[1].end - own_text[1].start) return true; /* a preloaded malloc; libc's own does not come by our wrapper */
+    /* mimalloc inside the interpreter reserves without commitment, which the mmap module does not do by itself */
+    return unreserved && a - own_text[0].start < own_text[0].end - own_text[0].start;
+}
+
 /* ---- frames ---- */
 
 static inline const char *load(const char *p, uint16_t offset) { return *(char *const *)(p + offset); }
@@ -149,7 +156,7 @@ static void *hook_realloc(void *ctx, void *p, size_t size) {
 /* Arenas are told although they are asked for inside the slow path of the block that needs one: nothing is half written there. */
 static struct thread *arena_thread(const struct slow *s) {
     if (s->t) return s->t;
-    return atomic_load_explicit(&g_recording, memory_order_relaxed) ? tls_thread : NULL;
+    return atomic_load_explicit(g_recording, memory_order_relaxed) ? tls_thread : NULL;
 }
 
 static void *hook_arena_alloc(void *ctx, size_t size) {

@@ -19,7 +19,7 @@ static inline struct slow slow_enter(size_t charged) {
     struct slow s = { NULL, tls_left, false, false, errno };
     if (s.next > OFF / 2) return s;
     tls_left = OFF;
-    if (UNLIKELY(!atomic_load_explicit(&g_recording, memory_order_relaxed))) {
+    if (UNLIKELY(!atomic_load_explicit(g_recording, memory_order_relaxed))) {
         s.next = OFF;
         return s;
     }
@@ -46,7 +46,7 @@ static inline void slow_leave(struct slow *s) {
         if (UNLIKELY(s->t->births >= 64 || s->t->death_debt > 100000)) sample_settle(s->t);
         /* A fresh gap is as good as the rest of the old one (memoryless), so an interval that changed is adopted at once. */
         if (s->draw || UNLIKELY(s->t->interval != atomic_load_explicit(&g_interval, memory_order_relaxed))) s->next = sample_gap(s->t);
-        if (UNLIKELY(!atomic_load_explicit(&g_recording, memory_order_relaxed))) s->next = OFF;
+        if (UNLIKELY(!atomic_load_explicit(g_recording, memory_order_relaxed))) s->next = OFF;
     }
     tls_left = s->next;
 }

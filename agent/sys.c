@@ -2,16 +2,27 @@
 #include "agent.h"
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
 static struct region { void *start; size_t bytes; } own[4096];
 static _Atomic uint32_t own_count;
+static _Atomic size_t mapped; /* bytes of address space, by sys_map */
+
+/* Under `ulimit -v` the program's own requests come first: the agent takes a quarter of the address space at most. */
+static bool within_address_limit(size_t bytes) {
+    struct rlimit limit;
+    if (syscall(SYS_prlimit64, 0, RLIMIT_AS, NULL, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return true;
+    return atomic_load(&mapped) + bytes <= limit.rlim_cur / 4;
+}
 
 void *sys_map(size_t bytes) {
+    if (!within_address_limit(bytes)) return NULL;
     void *p = (void *)syscall(SYS_mmap, NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0L);
     if (p == MAP_FAILED) return NULL;
+    atomic_fetch_add(&mapped, bytes);
     /* No huge pages: one touched mark would make 2 MiB resident. No core dump: the marks mean nothing there. */
     syscall(SYS_madvise, p, bytes, MADV_NOHUGEPAGE);
     syscall(SYS_madvise, p, bytes, MADV_DONTDUMP);
@@ -33,11 +44,25 @@ void sys_unmap(void *p, size_t bytes) {
     uint32_t count = atomic_load(&own_count);
     for (uint32_t i = 0; i < count && i < sizeof own / sizeof own[0]; i++)
         if (own[i].start == p) own[i].bytes = 0;
+    atomic_fetch_sub(&mapped, bytes);
     syscall(SYS_munmap, p, bytes);
 }
 
+static int open_at(const char *path, int flags, int mode) { return (int)syscall(SYS_openat, AT_FDCWD, path, flags | O_CLOEXEC, mode); }
+
 int sys_open(const char *path, int flags, int mode) {
-    return (int)syscall(SYS_openat, AT_FDCWD, path, flags | O_CLOEXEC, mode);
+    int fd = open_at(path, flags, mode);
+    struct rlimit limit;
+    if (fd >= 0 || errno != EMFILE || syscall(SYS_prlimit64, 0, RLIMIT_NOFILE, NULL, &limit) != 0) return fd;
+    /* The program has used up its descriptors. Ours is open for microseconds: where the hard limit allows, the soft one makes room for it. */
+    struct rlimit wider = { limit.rlim_cur + 16, limit.rlim_max };
+    errno = EMFILE;
+    if (wider.rlim_cur > limit.rlim_max || syscall(SYS_prlimit64, 0, RLIMIT_NOFILE, &wider, NULL) != 0) return -1;
+    fd = open_at(path, flags, mode);
+    int kept = errno;
+    syscall(SYS_prlimit64, 0, RLIMIT_NOFILE, &limit, NULL);
+    errno = kept;
+    return fd;
 }
 
 long sys_read_file(const char *path, char *buffer, size_t size) {

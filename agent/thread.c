@@ -55,7 +55,10 @@ struct thread *thread_self(void) {
     if (t) free_threads = t->next_free;
     unlock_threads();
     if (!t) t = new_thread();
-    if (!t) return NULL;
+    if (!t) {
+        life_turn_off(OFF_ADDRESS_SPACE); /* this thread could not tell which blocks it frees */
+        return NULL;
+    }
     reset(t);
     tls_thread = t;
     pthread_setspecific(g_thread_key, t);
