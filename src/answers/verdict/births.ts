@@ -1,0 +1,158 @@
+/** Births on their way to the activation clock, a chunk at a time: read once to learn, once to tell calls and turns. */
+
+import { NONE } from "../../base/brand.ts";
+import type { Amounts } from "./amounts.ts";
+import { Clock } from "./clock.ts";
+import type { Activation } from "./clock.ts";
+import type { SiteHistory } from "./history.ts";
+import type { Path } from "./path.ts";
+import { Patterns } from "./patterns.ts";
+import type { Places } from "./places.ts";
+import { usefulActivations } from "./useful.ts";
+import type { Turns } from "./turns.ts";
+
+const CHUNK = 1 << 18;
+/** Activations kept before those that can drive no site are dropped. */
+const MOST_ACTIVATIONS = 8192;
+/** Threads whose running calls are written down at the peak of a site. */
+const MOST_THREADS = 64;
+
+export class Births {
+  readonly activations: Activation[] = [];
+  /** By site: calls of its function that made blocks there. */
+  readonly calls: Uint32Array;
+  private readonly lastCall: Float64Array;
+  private readonly places: Places;
+  private readonly histories: readonly (SiteHistory | undefined)[];
+  private readonly amounts: Amounts;
+  private readonly learner: Clock;
+  private readonly clock: Clock;
+  private readonly patterns: Patterns;
+  private stacks = new Uint32Array(1 << 12);
+  private threads = new Uint32Array(1 << 12);
+  private sizes = new Float64Array(1 << 12);
+  private count = 0;
+  /** Births in earlier chunks. */
+  private before = 0;
+  private keepAtMost = MOST_ACTIVATIONS;
+
+  constructor(places: Places, exact: boolean, histories: readonly (SiteHistory | undefined)[], amounts: Amounts) {
+    const { program } = places;
+    this.places = places;
+    this.histories = histories;
+    this.amounts = amounts;
+    this.calls = new Uint32Array(program.siteCode.length);
+    this.lastCall = new Float64Array(program.siteCode.length);
+    const patterns = new Patterns(program.stackParent.length, program.codeName.length);
+    this.patterns = patterns;
+    const ended = (activation: Activation): void => void this.activations.push(activation);
+    this.learner = new Clock({ places, patterns, exact, learning: true, ended });
+    this.clock = new Clock({ places, patterns, exact, learning: false, ended });
+  }
+
+  /** The next birth of the process. `isRest`: no request was made, it is what is left of a mapping. */
+  add(stack: number, thread: number, size: number, isRest: boolean): void {
+    if (this.count === this.stacks.length) this.makeRoom();
+    const at = this.count++;
+    this.stacks[at] = isRest ? NONE : stack;
+    this.threads[at] = thread;
+    this.sizes[at] = size;
+  }
+
+  finish(): void {
+    this.read();
+    this.clock.finish();
+  }
+
+  get roots(): ReadonlyMap<number, Turns> {
+    return this.clock.roots;
+  }
+
+  private makeRoom(): void {
+    if (this.count === CHUNK) {
+      this.read();
+      return;
+    }
+    this.stacks = doubled(this.stacks, Uint32Array);
+    this.threads = doubled(this.threads, Uint32Array);
+    this.sizes = doubled(this.sizes, Float64Array);
+  }
+
+  private read(): void {
+    this.learn();
+    this.tell();
+    this.before += this.count;
+    this.count = 0;
+    if (this.activations.length > this.keepAtMost) this.dropUseless();
+  }
+
+  private learn(): void {
+    const { stacks, threads, sizes, learner } = this;
+    const { clockStack } = this.places;
+    for (let i = 0; i < this.count; i++) {
+      const stack = stacks[i]!;
+      if (stack === NONE || clockStack[stack] === NONE) continue;
+      learner.birth(this.before + i + 1, threads[i]!, clockStack[stack]!, sizes[i]!);
+    }
+    this.patterns.settle();
+  }
+
+  private tell(): void {
+    const { stacks, threads, sizes, clock, calls, lastCall } = this;
+    const { clockStack, siteDepth, program } = this.places;
+    const { stackSite } = program;
+    const peaks = this.peaksInChunk();
+    let peak = 0;
+    let nextPeak = peaks.length > 0 ? peaks[0]!.at : Infinity;
+    for (let i = 0; i < this.count; i++) {
+      const sequence = this.before + i + 1;
+      const stack = stacks[i]!;
+      if (stack !== NONE && clockStack[stack] !== NONE) {
+        const path = clock.birth(sequence, threads[i]!, clockStack[stack]!, sizes[i]!);
+        const site = stackSite[stack]!;
+        const depth = siteDepth[stack]!;
+        const call = path.start[depth < path.depth ? depth : path.depth - 1]!;
+        if (lastCall[site] !== call) {
+          lastCall[site] = call;
+          calls[site]!++;
+        }
+      }
+      if (sequence < nextPeak) continue;
+      const running = runningCalls(clock.allPaths());
+      for (; peak < peaks.length && peaks[peak]!.at === sequence; peak++) peaks[peak]!.history.atPeak = running;
+      nextPeak = peak < peaks.length ? peaks[peak]!.at : Infinity;
+    }
+  }
+
+  /** The sites whose highest moment so far lies in this chunk, in order. */
+  private peaksInChunk(): { at: number; history: SiteHistory }[] {
+    const peaks: { at: number; history: SiteHistory }[] = [];
+    this.histories.forEach((history, site) => {
+      const at = this.amounts.peakAt(site);
+      if (history && at > this.before) peaks.push({ at, history });
+    });
+    return peaks.sort((a, b) => a.at - b.at);
+  }
+
+  private dropUseless(): void {
+    const kept = usefulActivations(this.activations, this.histories, MOST_ACTIVATIONS / 2);
+    this.activations.length = 0;
+    for (const activation of kept) this.activations.push(activation);
+    this.keepAtMost = Math.max(MOST_ACTIVATIONS, kept.length * 2);
+  }
+}
+
+/** By thread: when each running activation was first seen, outermost first. */
+function runningCalls(paths: Iterable<Path>): ReadonlyMap<number, Float64Array> {
+  const running = new Map<number, Float64Array>();
+  for (const path of paths) {
+    if (running.size < MOST_THREADS) running.set(path.thread, path.start.slice(0, path.depth));
+  }
+  return running;
+}
+
+function doubled<A extends Uint32Array | Float64Array>(from: A, kind: new (length: number) => A): A {
+  const larger = new kind(from.length * 2);
+  larger.set(from);
+  return larger;
+}

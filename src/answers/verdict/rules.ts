@@ -1,0 +1,98 @@
+/** From what a site did to its verdict: docs/verdicts.md, "The rules", in the same order. Who holds the memory is not known here. */
+
+import type { Confidence, Verdict } from "../../tide/schema.ts";
+
+/** Below this at its peak a site is `minor`. */
+export const FLOOR = 16 * 1024;
+/** Blocks recorded and alive behind a trend, in a sampled recording: fewer are no trend, and fewer than that no more than medium confidence. */
+const FEWEST_SAMPLED = 20;
+const MANY_SAMPLED = 100;
+const MANY_TURNS = 30;
+
+/** All of a site's features; bytes and shares. NaN: not known. */
+export interface Features {
+  peak: number;
+  /** At the end of the program. */
+  live: number;
+  heldByCalls: number;
+  depth: number;
+  calls: number;
+  driver: DriverFeatures | undefined;
+  /** Blocks behind the figures at the peak that stand for others; 0: every block was recorded. */
+  sampled: boolean;
+}
+
+export interface DriverFeatures {
+  turns: number;
+  /** Live bytes between turns: the last of the envelope, the one before and the one before that; and the most. */
+  level: number;
+  before: readonly number[];
+  most: number;
+  up: number;
+  early: number;
+  late: number;
+  growth: number;
+  low: number;
+  generations: number;
+  generationsMax: number;
+  allocLate: number;
+  replaced: number;
+  /** Share of the program's time at which the driver ended. */
+  end: number;
+  /** Share of the level that went when the driver ended. */
+  released: number;
+  survivors: number;
+}
+
+export interface Judgement {
+  verdict: Verdict;
+  confidence: Confidence;
+  /** The site grew with every turn: whatever the verdict, the figure a turn may be shown. */
+  growing: boolean;
+}
+
+export function judge(features: Features): Judgement {
+  const { peak, live, heldByCalls, depth, calls, driver } = features;
+  if (peak < FLOOR) return settled("minor", "high");
+  if (heldByCalls >= 0.6 && depth >= 3) return settled("held by recursion", heldByCalls >= 0.8 && depth >= 4 ? "high" : "medium");
+  if (!driver) {
+    if (live > 0.5 * peak) return settled("held", live > 0.9 * peak ? "high" : "medium");
+    return settled("recycled", live < 0.05 * peak && calls >= 2 ? "high" : "medium");
+  }
+  const judgement = judgeTrend(driver, features.sampled);
+  const thin = features.sampled && driver.survivors < MANY_SAMPLED && driver.level >= FLOOR / 2;
+  return thin && judgement.confidence === "high" ? { ...judgement, confidence: "medium" } : judgement;
+}
+
+function judgeTrend(driver: DriverFeatures, sampled: boolean): Judgement {
+  const { turns, level, most, generationsMax, allocLate, replaced, growth, late } = driver;
+  const often: Confidence = turns >= MANY_TURNS ? "high" : "medium";
+  if (isGrowing(driver)) return judgeGrowing(driver, sampled);
+  const keeps = level >= FLOOR / 2 || (generationsMax >= 8 && most >= FLOOR / 2);
+  if (keeps && allocLate < 0.05) return settled("warm-up", often);
+  if (keeps && generationsMax >= 5) {
+    if (replaced < 0.3 && growth >= FLOOR / 2 && late > 0) return settled("undecided", "low");
+    return settled("bounded cache", "medium");
+  }
+  if (allocLate < 0.02 && level >= FLOOR / 2) return settled("warm-up", often);
+  return settled("recycled", often);
+}
+
+function isGrowing({ growth, up, early, late, generations, level, before }: DriverFeatures): boolean {
+  if (growth < FLOOR / 2 || up < 0.7 || late <= 0.25 * Math.max(early, 0)) return false;
+  return generations < 2 || before.some((earlier) => level > earlier);
+}
+
+/** Growth on purpose ends with what drives it; whether what goes on growing is kept on purpose, its holder would say. */
+function judgeGrowing(driver: DriverFeatures, sampled: boolean): Judgement {
+  const { end, released, survivors, low, growth, turns, up } = driver;
+  if (released > 0.5) return { verdict: "held", confidence: "medium", growing: false };
+  if (end < 0.8) return { verdict: "held", confidence: "low", growing: false };
+  if (sampled && survivors < FEWEST_SAMPLED) return settled("undecided", "low");
+  const clear = low > 0 && turns >= MANY_TURNS && growth >= FLOOR && up >= 0.85;
+  return { verdict: "undecided", confidence: clear ? "medium" : "low", growing: true };
+}
+
+function settled(verdict: Verdict, confidence: Confidence): Judgement {
+  return { verdict, confidence, growing: false };
+}

@@ -1,0 +1,231 @@
+/** At the end of a replay: every site's features, verdict and row. */
+
+import { NONE } from "../../base/brand.ts";
+import { CONFIDENCES, UNITS, VERDICTS } from "../../tide/schema.ts";
+import type { Row } from "../../tide/schema.ts";
+import type { Program } from "../../views/blocks/codes.ts";
+import { OWNER } from "../../views/blocks/sites.ts";
+import type { Amounts, Sum } from "./amounts.ts";
+import type { Births } from "./births.ts";
+import type { Counts } from "./counts.ts";
+import { Drivers } from "./drivers.ts";
+import type { Driver } from "./drivers.ts";
+import type { Ending } from "./ending.ts";
+import type { SiteHistory } from "./history.ts";
+import type { Milestones } from "./milestones.ts";
+import type { Pending } from "./pending.ts";
+import type { Places } from "./places.ts";
+import { heldByCalls } from "./recursion.ts";
+import type { HeldByCalls } from "./recursion.ts";
+import { FLOOR, judge } from "./rules.ts";
+import type { DriverFeatures, Judgement } from "./rules.ts";
+import { Windows } from "./survivors.ts";
+import { trendOf } from "./trend.ts";
+import type { Trend } from "./trend.ts";
+import type { Turns } from "./turns.ts";
+
+/** Sites of library code that never had as much at once have no row; the user's own always have. */
+const SMALLEST = FLOOR / 4;
+/** After the driver's last birth, its frame's blocks are gone within so many births. */
+const AFTERWARDS = 64;
+
+export interface Replayed {
+  program: Program;
+  process: number;
+  exact: boolean;
+  places: Places;
+  amounts: Amounts;
+  histories: readonly (SiteHistory | undefined)[];
+  births: Births;
+  /** undefined: every block was recorded. */
+  counts: Counts | undefined;
+  ending: Ending;
+  milestones: Milestones;
+  marks: ReadonlyMap<string, Turns>;
+  /** Deaths after the program's last birth. */
+  pending: Pending;
+  /** By slot: birth number of the block there, 0: none. */
+  survivors: Float64Array;
+  siteOfSlot: (slot: number) => number;
+}
+
+/** What is known of a site that is large enough to be judged by its trend. */
+interface Followed {
+  history: SiteHistory;
+  calls: HeldByCalls;
+  driver: Driver | undefined;
+  turns: number;
+  trend: Trend | undefined;
+  windows: Windows | undefined;
+  /** Bytes that went when the last frames of the program ended. */
+  freedAtExit: number;
+}
+
+export function judgeSites(run: Replayed): Row<"siteFeatures">[] {
+  const followed = follow(run);
+  const rows: Row<"siteFeatures">[] = [];
+  for (let site = 0; site < run.program.siteCode.length; site++) {
+    const made = run.amounts.madeSum(site);
+    if (made.count === 0) continue;
+    const peak = run.amounts.peakSum(site);
+    const own = run.program.codeOwner[run.program.siteCode[site]!] === OWNER.user;
+    if (own || peak.bytes >= SMALLEST) rows.push(rowOf(run, site, peak, made, followed.get(site)));
+  }
+  return rows;
+}
+
+function follow(run: Replayed): Map<number, Followed> {
+  const { births, marks, places, ending } = run;
+  const drivers = new Drivers({
+    places,
+    activations: births.activations,
+    roots: births.roots,
+    marks,
+    isMainThread: (thread) => ending.isMain(thread),
+    lastBirth: ending.lastBirth,
+  });
+  const followed = new Map<number, Followed>();
+  run.histories.forEach((history, site) => {
+    if (!history || run.amounts.peakSum(site).bytes < FLOOR) return;
+    const calls = heldByCalls(history, run.amounts.peakAt(site), places);
+    const driver = drivers.find(history);
+    let turns = driver?.turns.count ?? 0;
+    if (driver && run.counts && driver.stack !== NONE) turns = run.counts.turnsBelow(driver.stack, turns, places);
+    const trend = driver && trendOf(history, driver, turns, run.exact ? undefined : run.milestones);
+    const windows = driver && trend && new Windows(driver, trend.boundaries, !run.exact);
+    if (driver && windows) addKept(history, windows, driver, ending.lastBirth);
+    followed.set(site, { history, calls, driver, turns, trend, windows, freedAtExit: 0 });
+  });
+  addSurvivors(run, followed);
+  return followed;
+}
+
+/** Of the blocks that a history kept: those that outlived the driver and died later in the run. */
+function addKept(history: SiteHistory, windows: Windows, driver: Driver, lastBirth: number): void {
+  for (let i = 0; i < history.blocks; i++) {
+    const died = history.died[i]!;
+    if (died >= driver.last && died < lastBirth) windows.add(history.born[i]!);
+  }
+}
+
+/** The blocks alive at the end of the program: those never told as dead, and those told as dead after its last birth. */
+function addSurvivors(run: Replayed, followed: ReadonlyMap<number, Followed>): void {
+  const { survivors, pending, ending } = run;
+  for (let slot = 0; slot < survivors.length; slot++) {
+    const born = survivors[slot]!;
+    if (born > 0) followed.get(run.siteOfSlot(slot))?.windows?.add(born);
+  }
+  for (let i = 0; i < pending.count; i++) {
+    const site = followed.get(pending.sites[i]!);
+    if (!site) continue;
+    site.windows?.add(pending.bornAt[i]!);
+    if (i < ending.waitingAtExit) site.freedAtExit += pending.sizes[i]! * pending.weights[i]!;
+  }
+}
+
+function rowOf(run: Replayed, site: number, peak: Sum, made: Sum, followed: Followed | undefined): Row<"siteFeatures"> {
+  const { amounts, births, exact } = run;
+  const live = amounts.liveSum(site);
+  const features = followed && driverFeatures(run, site, followed);
+  const calls = exact ? births.calls[site]! : NaN;
+  const judgement = judge({
+    peak: peak.bytes,
+    live: live.bytes,
+    heldByCalls: followed?.calls.share ?? 0,
+    depth: followed?.calls.depth ?? 0,
+    calls,
+    driver: features,
+    sampled: !exact && peak.sampled > 0,
+  });
+  return {
+    process: run.process,
+    site,
+    verdict: VERDICTS.indexOf(judgement.verdict),
+    confidence: CONFIDENCES.indexOf(judgement.confidence),
+    ...prefixed("live", live),
+    ...prefixed("peak", peak),
+    ...prefixed("allocated", made),
+    peakAt: amounts.peakTime(site),
+    ...driverColumns(run, followed, features, judgement),
+    heldByCalls: followed?.calls.share ?? NaN,
+    depth: followed?.calls.depth ?? NaN,
+    calls,
+    maxAtOnce: peak.count,
+  };
+}
+
+function driverFeatures(run: Replayed, site: number, followed: Followed): DriverFeatures | undefined {
+  const { history, driver, trend, windows, turns, freedAtExit } = followed;
+  if (!driver || !trend || !windows) return undefined;
+  const { envelope, boundaries } = trend;
+  const made = run.amounts.made(site);
+  const late = boundaries[Math.floor((boundaries.length - 1) * (2 / 3))]!.at;
+  const { firstBirth, lastBirth } = run.ending;
+  const time = (birth: number): number => run.milestones.timeOf(birth);
+  const duration = time(lastBirth) - time(firstBirth);
+  return {
+    turns,
+    level: envelope.at(-1)!.bytes,
+    before: envelope.slice(-3, -1).map(({ bytes }) => bytes),
+    most: Math.max(...envelope.map(({ bytes }) => bytes), trend.final),
+    up: trend.up,
+    early: trend.early,
+    late: trend.late,
+    growth: trend.growth,
+    low: trend.low,
+    generations: windows.generations,
+    generationsMax: windows.mostGenerations(history, driver.start),
+    allocLate: made > 0 ? (history.madeUpTo(driver.last, made) - history.madeUpTo(late, made)) / made : 0,
+    replaced: windows.replacedShare(history, late),
+    end: duration > 0 ? Math.min(1, Math.max(0, (time(driver.last) - time(firstBirth)) / duration)) : 1,
+    released: releasedShare(history, driver, trend, run.ending, freedAtExit),
+    survivors: windows.survivors,
+  };
+}
+
+/** Of what was alive at the driver's last birth: the share that went right after it. */
+function releasedShare(history: SiteHistory, driver: Driver, trend: Trend, ending: Ending, freedAtExit: number): number {
+  if (!(trend.final > 0)) return 0;
+  if (driver.last >= ending.lastBirth) return Math.min(1, freedAtExit / trend.final);
+  const from = history.sliceAt(driver.last);
+  const to = history.sliceAt(driver.last + AFTERWARDS);
+  let least = Infinity;
+  for (let slice = from; slice <= to; slice++) least = Math.min(least, history.least[slice]!);
+  return Math.min(1, Math.max(0, 1 - least / trend.final));
+}
+
+function driverColumns(run: Replayed, followed: Followed | undefined, features: DriverFeatures | undefined, judgement: Judgement) {
+  const { driver, trend, windows, turns } = followed ?? {};
+  const known = driver !== undefined && trend !== undefined && features !== undefined;
+  return {
+    driverFrame: known && driver.stack !== NONE ? run.program.stackFrame[driver.stack]! : NONE,
+    driverStack: known ? driver.stack : NONE,
+    unit: known ? driver.unit : UNITS.indexOf("none"),
+    units: known ? turns! : NaN,
+    growth: trend?.growth ?? NaN,
+    growthPerUnit: trend?.perTurn ?? NaN,
+    growthLow: trend ? (judgement.growing ? trend.low : Math.min(trend.low, 0)) : NaN,
+    growthHigh: trend?.high ?? NaN,
+    growingUnits: known && run.exact ? Math.round(windows!.growingShare * turns!) : NaN,
+    up: features?.up ?? NaN,
+    early: features?.early ?? NaN,
+    late: features?.late ?? NaN,
+    generations: features?.generations ?? NaN,
+    generationsMax: features?.generationsMax ?? NaN,
+    allocLate: features?.allocLate ?? NaN,
+    replaced: features?.replaced ?? NaN,
+    driverEnd: features?.end ?? NaN,
+  };
+}
+
+type Prefixed<P extends string> = Record<`${P}Bytes` | `${P}Count` | `${P}Variance` | `${P}Sampled` | `${P}ExactBytes`, number>;
+
+function prefixed<P extends string>(prefix: P, sum: Sum): Prefixed<P> {
+  return {
+    [`${prefix}Bytes`]: sum.bytes,
+    [`${prefix}Count`]: sum.count,
+    [`${prefix}Variance`]: sum.variance,
+    [`${prefix}Sampled`]: sum.sampled,
+    [`${prefix}ExactBytes`]: sum.exactBytes,
+  } as Prefixed<P>;
+}
