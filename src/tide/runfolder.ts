@@ -125,6 +125,7 @@ export const NUMERIC_FACTS: ReadonlySet<string> = new Set([
   "startedMonotonic",
   "seconds",
   "cpuSeconds",
+  "maxRssBytes",
   "complete",
   "limitBytes",
   "ramBytes",

@@ -1,5 +1,5 @@
 import { execFileSync, spawn } from "node:child_process";
-import { existsSync, readFileSync, readlinkSync, rmSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { call, ended, folderWith, python, recordings, runText, startText, tidegauge, until } from "./support.ts";
@@ -161,7 +161,7 @@ describe("what a program is", () => {
   });
 
   test("an existing LD_PRELOAD stays, behind the agent", () => {
-    const library = readlinkSync(`/proc/${process.pid}/exe`) && findLibrary();
+    const library = findLibrary();
     const cwd = folderWith({ "program.py": "import os; print(os.environ['LD_PRELOAD'])" });
     const { stdout } = call(["run", "-q", "program.py"], { cwd, env: { ...process.env, LD_PRELOAD: library } });
     expect(stdout.trim()).toMatch(new RegExp(`libtidegauge-agent\\.so:${library.replaceAll(".", "\\.")}$`));
@@ -222,8 +222,8 @@ print("goes on")`;
     execFileSync("mkdir", [join(outer, "place")]);
     const { status, stdout, stderr } = call(["run", "-q", "-o", "place/day.tide", "program.py"], { cwd: outer });
     expect({ status, stdout }).toEqual({ status: 0, stdout: "goes on\n" });
-    expect(stderr).toContain("place");
-    expect(stderr).not.toContain("at ");
-    rmSync(outer, { recursive: true });
+    expect(stderr).toMatch(
+      /^tidegauge: \S+day\.tide\.run was deleted .* cannot be made again \(no such file or folder\): .*\n$/,
+    );
   });
 });

@@ -36,6 +36,7 @@ export class Journal {
   #rows: TimelineSample[] = [];
   #flushedAt = 0;
   #wasDeleted = false;
+  #isLost = false;
 
   /** Throws when the folder cannot be written: nothing has been started then. */
   constructor(folder: string, settings: string, facts: Facts, onTrouble: (sentence: string) => void) {
@@ -52,6 +53,11 @@ export class Journal {
   /** The program deleted the run folder at some time. */
   get wasDeleted(): boolean {
     return this.#wasDeleted;
+  }
+
+  /** The folder is gone for good: there is nothing to finish. */
+  get isLost(): boolean {
+    return this.#isLost;
   }
 
   process(line: ProcessLine): void {
@@ -95,6 +101,7 @@ export class Journal {
   }
 
   #attempt(write: () => unknown): void {
+    if (this.#isLost) return;
     try {
       write();
     } catch (error) {
@@ -111,19 +118,19 @@ export class Journal {
   }
 
   #remake(): void {
+    const deleted = `${this.#folder} was deleted while the program ran`;
     this.#wasDeleted = true;
-    this.#trouble(
-      `${this.#folder} was deleted while the program ran: its blocks are lost, its pages are still recorded`,
-    );
     try {
       mkdirSync(this.#folder, { mode: 0o700 });
       writeFileSync(join(this.#folder, SETTINGS_FILE), this.#settings, { mode: 0o600 });
       writeFileSync(join(this.#folder, RUN_FILE), encodePairs(Object.entries(this.#facts)), { mode: 0o600 });
       this.#timeline = copyToNew(this.#folder, TIMELINE_FILE, this.#timeline);
       this.#processes = copyToNew(this.#folder, PROCESSES_FILE, this.#processes);
+      this.#trouble(`${deleted}: its blocks are lost, its pages are still recorded`);
     } catch (error) {
+      this.#isLost = true;
       this.#trouble(
-        `cannot write into ${this.#folder} any more: ${reasonOf(error)}; the program runs on without being recorded`,
+        `${deleted} and cannot be made again (${reasonOf(error)}): the program runs on without being recorded`,
       );
     }
   }

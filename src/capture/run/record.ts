@@ -34,8 +34,14 @@ export interface RecordPlan {
 const GRACE_SECONDS = 0.2;
 const GRACE_STEP_SECONDS = 0.005;
 
+export interface Recorded {
+  end: ProgramEnd;
+  /** There is a run folder to finish. Otherwise what happened to it has been told. */
+  kept: boolean;
+}
+
 /** Rejects with a Refusal when the program could not be started; the run folder is removed then. */
-export async function record(plan: RecordPlan): Promise<ProgramEnd> {
+export async function record(plan: RecordPlan): Promise<Recorded> {
   const limits = readLimits();
   const started = process.hrtime.bigint();
   const now = () => Number(process.hrtime.bigint() - started) / 1e9;
@@ -72,7 +78,7 @@ export async function record(plan: RecordPlan): Promise<ProgramEnd> {
   });
   journal.close();
   launched.release();
-  return end;
+  return { end, kept: !journal.isLost };
 }
 
 function openJournal(plan: RecordPlan, limits: Limits, started: bigint): Journal {

@@ -1,9 +1,24 @@
 /** The command line: one file per command, exit statuses as in the manual (0 fine, 1 "no", 2 bad usage or input, 3 not possible here). */
 import { Command, CommanderError } from "commander";
 import { register as registerDoctor } from "./doctor.ts";
+import { register as registerExplain } from "./explain.ts";
 import { Failure, reportFailure } from "./failure.ts";
 import { installation } from "./installation.ts";
+import { register as registerLeaks } from "./leaks.ts";
+import { register as registerLines } from "./lines.ts";
+import { register as registerProcesses } from "./processes.ts";
 import { arrangeRunWords, register as registerRun } from "./run.ts";
+import { register as registerTimeline } from "./timeline.ts";
+
+const COMMANDS = [
+  registerRun,
+  registerExplain,
+  registerLines,
+  registerLeaks,
+  registerTimeline,
+  registerProcesses,
+  registerDoctor,
+];
 
 function commandLine(): Command {
   const program = new Command("tidegauge");
@@ -15,7 +30,7 @@ function commandLine(): Command {
     .showSuggestionAfterError(true)
     .configureOutput({ outputError: () => {} })
     .exitOverride();
-  for (const register of [registerRun, registerDoctor]) register(program);
+  for (const register of COMMANDS) register(program);
   for (const command of program.commands) command.configureOutput({ outputError: () => {} }).exitOverride();
   return program;
 }

@@ -2,10 +2,13 @@
 import { statSync } from "node:fs";
 import { basename, resolve } from "node:path";
 import { openRecording, TideError, type Recording } from "../../answers/index.ts";
+import { createJudge } from "../../answers/verdict/judge.ts";
 import { fileSource } from "../../capture/run/file-source.ts";
+import { finishRun } from "../../capture/run/finish.ts";
 import { holderOf } from "../../capture/run/folder.ts";
+import { Refusal } from "../../capture/run/refusal.ts";
+import { unfinishedSource } from "../../capture/run/unfinished.ts";
 import { Failure } from "./failure.ts";
-import { finishFolder } from "./finishing.ts";
 
 /** A recording and the name by which the user can ask for it again. */
 export interface Opened {
@@ -41,6 +44,15 @@ function openFolder(path: string): Opened {
   const holder = holderOf(folder);
   if (holder !== undefined)
     throw new Failure(2, `${path} belongs to a run that still goes on (${holder}); wait for its end`);
-  const name = path.replace(/\/+$/, "").replace(/\.run$/, "");
-  return { name, recording: naming(path, () => openRecording(fileSource(finishFolder(folder, name)))) };
+  return naming(path, () => {
+    const name = path.replace(/\/+$/, "").replace(/\.run$/, "");
+    try {
+      finishRun(folder, createJudge, { file: name });
+      return { name, recording: openRecording(fileSource(name)) };
+    } catch (error) {
+      // The name is taken, or nothing can be written there: the answer needs neither.
+      if (!(error instanceof Refusal)) throw error;
+      return { name: path, recording: openRecording(unfinishedSource(folder, createJudge)) };
+    }
+  });
 }

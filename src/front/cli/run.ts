@@ -132,7 +132,7 @@ async function run(target: Target, options: RunOptions): Promise<number> {
   const reason = installation.agent === undefined ? "the agent is not built; tidegauge doctor says how to mend it" : "";
   const place = reserve({ output: options.output, name: program.name, force: options.force === true });
   const status = statusLine(options.quiet === true);
-  const end = await record({
+  const { end, kept } = await record({
     version: installation.version,
     program,
     place,
@@ -149,26 +149,27 @@ async function run(target: Target, options: RunOptions): Promise<number> {
     onStarted: () => void loadAnswering(),
   });
   status.erase();
-  await answer(place, options);
+  if (kept) await answer(place, options);
   return end.signal !== 0 ? 128 + end.signal : (end.exitCode ?? 1);
 }
 
 /** Loaded while the program runs, so that its end need not wait for it. */
 async function loadAnswering() {
-  const [answers, text, open, finishing] = await Promise.all([
+  const [answers, judge, text, open, finish] = await Promise.all([
     import("../../answers/index.ts"),
+    import("../../answers/verdict/judge.ts"),
     import("./text-explain.ts"),
     import("./open.ts"),
-    import("./finishing.ts"),
+    import("../../capture/run/finish.ts"),
   ]);
-  return { ...answers, ...text, ...open, ...finishing };
+  return { ...answers, ...judge, ...text, ...open, ...finish };
 }
 
 /** Finishes the recording and shows the answer. Whatever goes wrong here is told; the exit status stays the program's. */
 async function answer(place: RunPlace, options: RunOptions): Promise<void> {
   try {
-    const { openFile, explain, renderExplain, finishFolder } = await loadAnswering();
-    finishFolder(place.folder, place.file);
+    const { createJudge, explain, finishRun, openFile, renderExplain } = await loadAnswering();
+    finishRun(place.folder, createJudge, { file: place.file, force: options.force === true });
     if (options.quiet && options.json === undefined) return;
     const value = explain(openFile(place.file).recording);
     if (options.json === undefined) {
