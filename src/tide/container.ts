@@ -62,7 +62,7 @@ export function bytesSource(bytes: Uint8Array): ByteSource {
 export function openContainer(source: ByteSource, newest: number): Container {
   if (source.size === 0)
     throw new TideError("The recording is empty (0 bytes): the run that should have written it did not finish.");
-  const header = source.read(0, HEADER_BYTES);
+  const header = source.read(0, Math.min(HEADER_BYTES, source.size));
   if (!startsWith(header, MAGIC.subarray(0, Math.min(MAGIC.length, header.length)))) {
     throw new TideError("This is not a Tidegauge recording: it does not begin as one.");
   }

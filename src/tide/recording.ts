@@ -159,7 +159,7 @@ function notMeasured(type: ColumnType, rows: number): TypedColumn | readonly str
     case "u8":
       return new Uint8Array(rows);
     case "str":
-      return new Array<string>(rows).fill("");
+      return Array.from({ length: rows }, () => "");
   }
 }
 

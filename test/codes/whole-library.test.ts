@@ -12,7 +12,7 @@ const BATCH = 60;
 function library(command: readonly [string, ...string[]]): string[] {
   const program =
     "import glob, os; print('\\n'.join(f for f in glob.glob(os.path.dirname(os.__file__) + '/**/*.py', recursive=True) if os.path.exists(f)))";
-  const files = execFileSync(command[0], [...command.slice(1), "-c", program], { encoding: "utf8" })
+  const files = execFileSync(command[0], [...command.slice(1), "-c", program], { encoding: "utf8", maxBuffer: 2 ** 26 })
     .trim()
     .split("\n");
   return files.filter((file) => !/\/(site|dist)-packages\//.test(file));
