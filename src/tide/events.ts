@@ -395,3 +395,13 @@ class NodeColumns {
     return { parent: cut(this.parent), code: cut(this.code), offset: cut(this.offset) };
   }
 }
+
+const RELEASE_LEVELS: Record<number, string> = { 0xa: "a", 0xb: "b", 0xc: "rc" };
+
+/** "CPython 3.11.7" for PY_VERSION_HEX 0x030b07f0, "CPython 3.15.0a2" for 0x030f00a2; "" for 0. */
+export function pythonName(hex: number): string {
+  if (hex === 0) return "";
+  const level = RELEASE_LEVELS[(hex >>> 4) & 0xf];
+  const suffix = level === undefined ? "" : `${level}${hex & 0xf}`;
+  return `CPython ${hex >>> 24}.${(hex >>> 16) & 0xff}.${(hex >>> 8) & 0xff}${suffix}`;
+}
