@@ -68,7 +68,7 @@ static void forget(struct thread *t) {
  * after the other. (No stale address is followed: a level is read only after the link that leads to it was found equal.) */
 INLINE bool join(struct thread *t, uint32_t at, enum shape shape) {
     struct saved *const top = &t->saved[at], *s = top;
-    struct saved *const stop = at < VERIFY || (++t->walks & 63) == 0 ? t->saved : s - VERIFY;
+    struct saved *const stop = at < VERIFY || t->interval || (++t->walks & 63) == 0 ? t->saved : s - VERIFY; /* samples are few enough to be right always */
     struct saved *changed = NULL;
     const uint16_t link = shape == OBJECTS ? L.f_back : L.previous, at_instr = shape == OBJECTS ? L.f_lasti : L.instr, code = L.f_code;
     for (;; s--) {
