@@ -57,6 +57,7 @@ export function objection(from: string, to: string): string | undefined {
   }
   if (!/\.(ts|json)$/.test(to)) return "write the extension";
   const target = join(dirname(from), to);
+  if (target === "../package.json") return room === "front/cli" ? undefined : "only front/cli asks for the version";
   const targetRoom = roomOf(target);
   if (targetRoom === undefined) return `${target} stands in no room`;
   return targetRoom === room || allowed.includes(targetRoom) ? undefined : `${room} may not import ${targetRoom}`;
