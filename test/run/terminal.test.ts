@@ -114,9 +114,9 @@ describe("the status line", () => {
   const loud = [tidegauge, "run", "--json=answer.json", "--python", python, "program.py"];
 
   test("shows a long run, to the right of what the program wrote, and is erased at the end", () => {
-    const { shown } = inTerminal(LONG, [], loud);
-    expect(shown).toMatch(/partial\x1b7\x1b\[\?7l\x1b\[Ktidegauge \S+ s · RSS \S+ MiB · peak \S+ MiB\x1b\[\?7h\x1b8/);
-    expect(shown).toMatch(/ line\r\n\x1b\[K/);
+    const shown = inTerminal(LONG, [], loud).shown.replaceAll("\x1b", "ESC");
+    expect(shown).toMatch(/partialESC7ESC\[\?7lESC\[Ktidegauge \S+ s · RSS \S+ MiB · peak \S+ MiBESC\[\?7hESC8/);
+    expect(shown).toMatch(/ line\r\nESC\[K/);
   });
 
   test("is not there in a short run, with -q, or when stderr is no terminal", () => {

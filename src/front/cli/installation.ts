@@ -1,5 +1,7 @@
 /** Where this installation has its parts, and what it was started with. */
-import { existsSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, mkdtempSync, readlinkSync, symlinkSync } from "node:fs";
+import { homedir, tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import packageJson from "../../../package.json" with { type: "json" };
@@ -30,3 +32,29 @@ export const installation = {
     return part("tidegauge-launch");
   },
 };
+
+/** What separates two libraries in LD_PRELOAD, and cannot be quoted there. */
+const SEPARATORS = /[\s:]/;
+
+/**
+ * The agent by a path that LD_PRELOAD can hold: where the installation lies in a folder with a space or a colon, through a link in the
+ * user's cache, which stays there for programs that outlive the run. undefined: there is no agent.
+ */
+export function loadableAgent(): string | undefined {
+  const { agent } = installation;
+  if (agent === undefined || !SEPARATORS.test(agent)) return agent;
+  const name = `agent-${createHash("sha256").update(agent).digest("hex").slice(0, 16)}.so`;
+  const cache = join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "tidegauge");
+  try {
+    if (SEPARATORS.test(cache)) throw new Error("no better than the agent's own path");
+    mkdirSync(cache, { recursive: true, mode: 0o700 });
+    return linkAt(join(cache, name), agent);
+  } catch {
+    return linkAt(join(mkdtempSync(join(tmpdir(), "tidegauge-")), name), agent);
+  }
+}
+
+function linkAt(link: string, agent: string): string {
+  if (!existsSync(link) || readlinkSync(link) !== agent) symlinkSync(agent, link);
+  return link;
+}

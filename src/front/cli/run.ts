@@ -1,9 +1,7 @@
 /** `tidegauge run`: starts a program, records it, and answers on stderr when it ended. Its exit status is the program's. */
 import { type Command, Option } from "commander";
-import { closeSync, mkdtempSync, openSync, symlinkSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { installation } from "./installation.ts";
+import { closeSync, openSync, writeFileSync } from "node:fs";
+import { installation, loadableAgent } from "./installation.ts";
 import { reasonOf, statusOf } from "../../capture/run/refusal.ts";
 import type { Target } from "../../capture/run/program.ts";
 import type { RunPlace } from "../../capture/run/folder.ts";
@@ -68,7 +66,7 @@ itself when the program was not started.
  * program begins is decided here, since \`-m http.server --bind ::\` and \`script.py -f\` must keep their options.
  */
 export function arrangeRunWords(words: string[], command: Command): string[] {
-  const takesValue = new Set(command.options.filter((o) => o.required).flatMap((o) => [o.short, o.long]));
+  const takesValue = new Set(command.options.flatMap((o) => (o.required ? [o.short, o.long] : [])));
   const own: string[] = [];
   for (let i = 0; i < words.length; i++) {
     const word = words[i]!;
@@ -191,13 +189,4 @@ function checkJsonFile(path: string): void {
   } catch (error) {
     throw new Failure(statusOf(error), `cannot write ${path}: ${reasonOf(error)}`);
   }
-}
-
-/** The loader takes spaces and colons for separators: an agent with such a path is reached through a link in a folder without. */
-function loadableAgent(): string | undefined {
-  const { agent } = installation;
-  if (agent === undefined || !/[\s:]/.test(agent)) return agent;
-  const link = join(mkdtempSync(join(tmpdir(), "tidegauge-")), "agent.so");
-  symlinkSync(agent, link);
-  return link;
 }
