@@ -86,5 +86,6 @@ function findInterval(r: Recording, process?: number): number {
   }
   const allocated = total(sumBySite(r, "allocatedStacks", process).values());
   const mean = allocated.sampled > 0 ? (allocated.bytes - allocated.exactBytes) / allocated.sampled : 0;
-  return Math.max(last, mean);
+  // The mean scatters about the interval: only a clear difference says that there was another one.
+  return mean > 1.25 * last ? mean : last;
 }

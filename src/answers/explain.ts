@@ -68,10 +68,11 @@ function findingsOf(r: Recording): Finding[] {
 const FLOOR_BYTES = 16 * 1024;
 
 function summaryOf(r: Recording, findings: readonly Finding[]): string | null {
-  const { recorded, dropped } = r.table("processes");
+  const { recorded, dropped, pythonHex } = r.table("processes");
   const seen = hasBlocks(r) && !dropped.some((events, row) => recorded[row] === 1 && events > 0);
   if (!seen || findings.some((finding) => finding.growing || SUSPECT.has(finding.verdict))) return null;
-  const where = recorded.includes(0) ? " in the processes that were recorded" : "";
+  const unseen = recorded.some((yes, row) => yes === 0 && pythonHex[row] !== 0);
+  const where = unseen ? " in the processes that were recorded" : "";
   if (findings.length > 0) return `Nothing grew${where}.`;
   return `Nothing grew${where}: no line had ${formatBytes(FLOOR_BYTES)} or more at a time.`;
 }

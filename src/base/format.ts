@@ -56,11 +56,11 @@ export function parseBytes(text: string): number | undefined {
 }
 
 /** Sizes that belong together, the unit once when they share it: "9.30 → 10.1 MiB", "512 KiB → 1.20 GiB". */
-export function formatLevels(levels: readonly number[]): string {
+export function formatLevels(levels: readonly number[], between = " → "): string {
   const units = new Set(levels.map(unitOf));
-  if (units.size !== 1 || levels.some(Number.isNaN)) return levels.map(formatBytes).join(" → ");
+  if (units.size !== 1 || levels.some(Number.isNaN)) return levels.map(formatBytes).join(between);
   const [unit] = units;
-  return `${levels.map((bytes) => inUnit(bytes, unit)).join(" → ")} ${UNITS[unit]}`;
+  return `${levels.map((bytes) => inUnit(bytes, unit)).join(between)} ${UNITS[unit]}`;
 }
 
 /** An estimate with what is known about it: low = high = bytes when exact. Sizes in bytes. */
@@ -101,9 +101,7 @@ export function formatSeconds(seconds: number): string {
 
 function twoUnits(value: number, base: number, large: string, small: string): string {
   const rest = value % base;
-  return rest === 0
-    ? `${Math.floor(value / base)} ${large}`
-    : `${Math.floor(value / base)} ${large} ${rest} ${small}`;
+  return rest === 0 ? `${Math.floor(value / base)} ${large}` : `${Math.floor(value / base)} ${large} ${rest} ${small}`;
 }
 
 /** A whole number with thin spaces: "30 120". */
@@ -145,10 +143,7 @@ export function shortenMiddle(text: string, width: number, ellipsis = "…"): st
 /** Cuts the end of a text: "x = [0] * 100 …". */
 export function shortenEnd(text: string, width: number, ellipsis = "…"): string {
   if (text.length <= width) return text;
-  return (
-    text.slice(0, Math.max(0, width - ellipsis.length)).trimEnd() +
-    ellipsis.slice(0, Math.max(0, width))
-  );
+  return text.slice(0, Math.max(0, width - ellipsis.length)).trimEnd() + ellipsis.slice(0, Math.max(0, width));
 }
 
 /**
@@ -162,10 +157,7 @@ export function shortenPath(path: string, width: number, ellipsis = "…"): stri
   const root = parts[0] === "" ? 2 : 1; // "/opt" counts as one folder
   const head = parts.slice(0, root).join("/");
   const tails = parts.map((_, from) => `${ellipsis}/${parts.slice(from).join("/")}${line}`);
-  const candidates = [
-    ...tails.slice(root + 1).map((tail) => `${head}/${tail}`),
-    ...tails.slice(root),
-  ];
+  const candidates = [...tails.slice(root + 1).map((tail) => `${head}/${tail}`), ...tails.slice(root)];
   const fitting = candidates.find((candidate) => candidate.length <= width);
   if (fitting !== undefined) return fitting;
   const name = parts[parts.length - 1] ?? "";
@@ -175,7 +167,5 @@ export function shortenPath(path: string, width: number, ellipsis = "…"): stri
 /** `path` relative to `folder` when it lies inside it, else as it is. Both absolute; a relative path stays. */
 export function relativePath(path: string, folder: string): string {
   const prefix = folder.endsWith("/") ? folder : `${folder}/`;
-  return folder !== "" && path.startsWith(prefix) && path.length > prefix.length
-    ? path.slice(prefix.length)
-    : path;
+  return folder !== "" && path.startsWith(prefix) && path.length > prefix.length ? path.slice(prefix.length) : path;
 }

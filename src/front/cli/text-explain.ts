@@ -128,13 +128,10 @@ function rssLines(answer: ExplainAnswer, { width, ascii }: TextOptions): string[
   const levels = most > 1.02 * Math.max(first, last) ? [first, most, last] : [first, last];
   const label = `  ${formatLevels(levels)}   (RSS: its memory in RAM)`;
   const room = Math.min(60, width - INDENT - textWidth(label));
-  return [
-    `${"RSS".padEnd(INDENT)}${sparkline(
-      points.map(({ seconds, rssBytes }) => ({ seconds, value: rssBytes })),
-      room,
-      { ascii },
-    )}${label}`,
-  ];
+  const values = points.map(({ seconds, rssBytes }) => ({ seconds, value: rssBytes }));
+  const heading = "RSS".padEnd(INDENT);
+  // Too narrow for a line of bars: the figures stand alone.
+  return room < 8 ? hanging(heading, label.trim(), width) : [heading + sparkline(values, room, { ascii }) + label];
 }
 
 function unknownLines({ unknown }: ExplainAnswer, size: Size, width: number): string[] {

@@ -68,8 +68,8 @@ function sourceLine(
   const number = padStart(String(line.line), numberWidth);
   const source = clean(line.source ?? "(source not at hand)");
   const room = width - textWidth(columns) - numberWidth - 5;
-  const text = `${columns} ${look ? paint(look.style, look.glyph) : " "} ${number}  `;
-  return line.peak === null && line.live === null ? paint("dim", text + cut(source, room)) : text + cut(source, room);
+  const text = `${columns} ${look ? paint(look.style, look.glyph) : " "} ${number}  ${cut(source, room)}`.trimEnd();
+  return line.peak === null && line.live === null ? paint("dim", text) : text;
 }
 
 function amountText(amount: Amount | null): string {

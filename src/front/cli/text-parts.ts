@@ -60,16 +60,23 @@ function modeText(recording: About["recording"]): string {
   return `sampled, 1 in ~${formatBytes(recording.intervalBytes ?? Number.NaN).replace(/\.\d+ /, " ")}`;
 }
 
-/** "app/report.py:31 Report.total", in at most `width` columns; the function goes before the line does. */
+/**
+ * "app/report.py:31 Report.total", in at most `width` columns. The file's name and the line matter most: the path loses folders,
+ * then the function its end, then goes the function, and only then is the file's name cut.
+ */
 export function shownSite(place: Place, cwd: string, width: number): string {
   const path = clean(shownPlace(place, cwd));
   const name = clean(shownFunction(place));
-  const whole = name === "" ? path : `${path} ${name}`;
-  if (textWidth(whole) <= width) return whole;
-  const room = Math.max(12, width - Math.min(textWidth(name), 16) - 1);
-  const short = shortenPath(path, room);
-  return name === "" ? short : cut(`${short} ${name}`, Math.max(width, textWidth(short)));
+  const file = path.slice(path.lastIndexOf("/") + 1);
+  for (const room of [width - textWidth(name) - 1, width - SHORT_FUNCTION - 1]) {
+    const short = name === "" ? "" : shortenPath(path, room);
+    if (short.endsWith(file) && textWidth(short) <= room) return cut(`${short} ${name}`, width);
+  }
+  return shortenPath(path, width);
 }
+
+/** A function's name cut to less would not be known again. */
+const SHORT_FUNCTION = 10;
 
 /** Columns before the claim of a finding, and after the first word of every other line. */
 export const INDENT = 13;
@@ -100,6 +107,9 @@ function label(report: SiteReport, handle: boolean): string {
   return `${id}${glyph} ${report.verdict}`.padEnd(INDENT - 2 + id.length);
 }
 
+/** Less room than this beside the place: the source gets a line of its own. */
+const SHORT_SOURCE = 16;
+
 /** A site: verdict, place and source in one line, then the claim, then what to do. */
 export function findingLines(report: SiteReport, layout: FindingLayout): string[] {
   const { width, cwd, paint, sourceAt } = layout;
@@ -112,7 +122,9 @@ export function findingLines(report: SiteReport, layout: FindingLayout): string[
   const first = paint(LOOKS[report.verdict].style, head) + "  " + paint("bold", place);
   const indent = INDENT + (layout.handle ? 5 : 0);
   const below = (text: string): string[] => hanging(" ".repeat(indent), clean(text), width);
-  const lines = [source === "" || room < 8 ? first : first + " ".repeat(at - before) + cut(source, room)];
+  const beside = source !== "" && room >= SHORT_SOURCE;
+  const lines = [beside ? first + " ".repeat(at - before) + cut(source, room) : first];
+  if (source !== "" && !beside) lines.push(" ".repeat(indent) + cut(source, width - indent));
   lines.push(...below(claimOf(report)));
   if (layout.full) for (const row of report.evidence) lines.push(...below(row));
   if (report.advice !== null) lines.push(...below(report.advice));

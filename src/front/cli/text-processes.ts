@@ -1,5 +1,5 @@
 /** The process tree as text: one line a process, many equal ones folded into one. */
-import { formatBytes, formatCount, formatSeconds } from "../../base/format.ts";
+import { formatBytes, formatCount, formatLevels, formatSeconds } from "../../base/format.ts";
 import type { About, ProcessReport, ProcessesAnswer } from "../../answers/index.ts";
 import { INDENT, headLines, shownCommand } from "./text-parts.ts";
 import { cut, finishText, padEnd, padStart, painter, textWidth } from "./text.ts";
@@ -37,25 +37,26 @@ export function processLines(
   if (processes.length < 2 && !always) return [];
   const rows = treeRows(processes, most);
   const shown = rows.slice(0, most);
-  const title = "Processes".padEnd(INDENT);
+  const pids = shown.map(({ process, depth }) => " ".repeat(2 * depth) + process.pid);
   const peaks = shown.map(({ process }) => peakText(process));
-  const ends = shown.map(({ process, folded }) => endText(process) + foldedText(folded));
-  const pidWidth = Math.max(...shown.map(({ process, depth }) => 2 * depth + String(process.pid).length));
+  const ends = shown.map(({ process }) => endText(process));
+  const pidWidth = Math.max(...pids.map(textWidth));
   const peakWidth = Math.max(...peaks.map(textWidth));
-  const endWidth = Math.min(Math.floor(width / 3), Math.max(...ends.map(textWidth)));
-  const room = Math.max(10, width - title.length - pidWidth - 2 - 2 - peakWidth - 2 - endWidth);
-  const commands = shown.map(({ process }) => shownCommand(process.argv, program.cwd, room) || "(unknown)");
-  const commandWidth = Math.max(...commands.map(textWidth));
-  const lines = shown.map(({ process, depth }, i) =>
-    cut(
-      `${i === 0 ? title : " ".repeat(title.length)}${padEnd(" ".repeat(2 * depth) + process.pid, pidWidth)}  ` +
-        `${padEnd(commands[i], commandWidth)}  ${padStart(peaks[i], peakWidth)}  ${ends[i]}`,
-      width,
-    ),
+  const room = width - INDENT - pidWidth - peakWidth - Math.max(...ends.map(textWidth)) - 6;
+  const commands = shown.map(
+    ({ process }) => shownCommand(process.argv, program.cwd, Math.max(12, room)) || "(unknown)",
   );
+  const commandWidth = Math.max(...commands.map(textWidth));
+  const lines: string[] = [];
+  shown.forEach(({ folded, depth }, i) => {
+    lines.push(
+      `${padEnd(pids[i], pidWidth)}  ${padEnd(commands[i], commandWidth)}  ${padStart(peaks[i], peakWidth)}  ${ends[i]}`,
+    );
+    if (folded.length > 0) lines.push(" ".repeat(2 * depth) + foldedText(folded));
+  });
   const left = rows.slice(most).reduce((sum, { folded }) => sum + 1 + folded.length, 0);
-  if (left > 0) lines.push(paint("dim", `${" ".repeat(title.length)}${formatCount(left)} more`));
-  return lines;
+  if (left > 0) lines.push(paint("dim", `${formatCount(left)} more`));
+  return lines.map((line, i) => cut((i === 0 ? "Processes" : "").padEnd(INDENT) + line, width));
 }
 
 /** Depth first, children in order of their start; equal siblings are folded when there would be too many rows. */
@@ -118,8 +119,10 @@ function endText({ signal, exitCode, startSeconds, endSeconds, recorded }: Proce
   return `${end}${life}${recorded ? "" : "  no lines"}`;
 }
 
+/** "and 199 like it, peak 18.0 to 22.0 MiB, 3 failed" */
 function foldedText(folded: readonly ProcessReport[]): string {
-  if (folded.length === 0) return "";
+  const peaks = folded.flatMap(({ peakRssBytes }) => (peakRssBytes === null ? [] : [peakRssBytes]));
   const failed = folded.filter(({ signal, exitCode }) => signal !== null || (exitCode ?? 0) !== 0).length;
-  return `  +${formatCount(folded.length)} like it${failed > 0 ? `, ${formatCount(failed)} failed` : ""}`;
+  const range = peaks.length === 0 ? "" : `, peak ${formatLevels([Math.min(...peaks), Math.max(...peaks)], " to ")}`;
+  return `and ${formatCount(folded.length)} like it${range}${failed > 0 ? `, ${formatCount(failed)} failed` : ""}`;
 }
