@@ -9,7 +9,7 @@ import { peak, peakProcess } from "./peak.ts";
 import type { Peak } from "./peak.ts";
 import { processReports } from "./processes.ts";
 import type { ProcessReport } from "./processes.ts";
-import { SUSPECT, grows, rankedSites, verdictOf, weightOf } from "./ranking.ts";
+import { grows, needsAttention, rankedSites, verdictOf, weightOf } from "./ranking.ts";
 import { rssCurve } from "./timeline.ts";
 import type { RssCurve } from "./timeline.ts";
 
@@ -19,6 +19,8 @@ export interface Finding extends SiteReport {
   readonly bytes: number;
   /** whether each turn left more behind */
   readonly growing: boolean;
+  /** whether a person should look at it: growth or a suspicion in the program's own lines, elsewhere only when it is large */
+  readonly attention: boolean;
 }
 
 export interface ExplainAnswer extends About {
@@ -60,7 +62,8 @@ function findingsOf(r: Recording): Finding[] {
     .filter(({ rows }) => rows.length > 0 && verdictOf(r, rows[0]) !== "minor")
     .map((ranked) => {
       const row = ranked.rows[0];
-      return Object.assign(reportOf(r, ranked), { bytes: weightOf(r, row), growing: grows(r, row) });
+      const more = { bytes: weightOf(r, row), growing: grows(r, row), attention: needsAttention(r, row) };
+      return Object.assign(reportOf(r, ranked), more);
     });
 }
 
@@ -70,7 +73,7 @@ const FLOOR_BYTES = 16 * 1024;
 function summaryOf(r: Recording, findings: readonly Finding[]): string | null {
   const { recorded, dropped, pythonHex } = r.table("processes");
   const seen = hasBlocks(r) && !dropped.some((events, row) => recorded[row] === 1 && events > 0);
-  if (!seen || findings.some((finding) => finding.growing || SUSPECT.has(finding.verdict))) return null;
+  if (!seen || findings.some((finding) => finding.attention)) return null;
   const unseen = recorded.some((yes, row) => yes === 0 && pythonHex[row] !== 0);
   const where = unseen ? " in the processes that were recorded" : "";
   if (findings.length > 0) return `Nothing grew${where}.`;
@@ -110,7 +113,7 @@ const MANY_PROCESSES = 6;
 function nextCommands(r: Recording, findings: readonly Finding[], reports: readonly ProcessReport[]): string[] {
   if (!hasBlocks(r)) return ["tidegauge timeline FILE", "tidegauge doctor"];
   const commands: string[] = [];
-  const worst = findings.find((finding) => finding.growing || SUSPECT.has(finding.verdict));
+  const worst = findings.find((finding) => finding.attention);
   if (worst) commands.push(`tidegauge leaks FILE ${worst.site.id}`);
   commands.push("tidegauge lines FILE");
   if (reports.length > MANY_PROCESSES) commands.push("tidegauge processes FILE");

@@ -5,7 +5,7 @@ import { known } from "./about.ts";
 import { amountOf, samplingInterval, sumBySite, total } from "./amounts.ts";
 import type { Amount } from "./amounts.ts";
 import { handleOf } from "./ranking.ts";
-import { siteOf } from "./sites.ts";
+import { isOwn, siteOf } from "./sites.ts";
 import type { Site } from "./sites.ts";
 
 export interface PeakSite extends Amount {
@@ -31,6 +31,8 @@ export interface Peak {
   readonly heapHigh: number | null;
   /** whose blocks those were, largest first, at most PEAK_SITES */
   readonly sites: readonly PeakSite[];
+  /** the part that no line of the program's own files led to: the interpreter's start-up, threads of libraries; null without blocks */
+  readonly elsewhere: Amount | null;
   /** all processes together at their joint highest sample; null for a single process, or when too few were sampled */
   readonly together: { readonly bytes: number; readonly atSeconds: number; readonly measure: "pss" | "rss" } | null;
 }
@@ -81,9 +83,12 @@ export function peak(r: Recording): Peak {
 /** More owners than anybody reads; `lines` has them all. */
 const PEAK_SITES = 50;
 
-const NO_HEAP = { heapBytes: null, heapLow: null, heapHigh: null, sites: [] } as const;
+const NO_HEAP = { heapBytes: null, heapLow: null, heapHigh: null, sites: [], elsewhere: null } as const;
 
-function heapAtPeak(r: Recording, process: number): Pick<Peak, "heapBytes" | "heapLow" | "heapHigh" | "sites"> {
+function heapAtPeak(
+  r: Recording,
+  process: number,
+): Pick<Peak, "heapBytes" | "heapLow" | "heapHigh" | "sites" | "elsewhere"> {
   if (r.table("processes").recorded[process] === 0) return NO_HEAP;
   const interval = samplingInterval(r, process);
   const sums = sumBySite(r, "peakStacks", process);
@@ -92,7 +97,9 @@ function heapAtPeak(r: Recording, process: number): Pick<Peak, "heapBytes" | "he
     .sort(([, a], [, b]) => b.bytes - a.bytes)
     .slice(0, PEAK_SITES)
     .map(([site, sum]) => Object.assign({ site: siteOf(r, site, handleOf(r, site)) }, amountOf(sum, interval)));
-  return { heapBytes: heap.bytes, heapLow: heap.low, heapHigh: heap.high, sites };
+  const foreign = [...sums].filter(([site]) => !isOwn(r, site)).map(([, sum]) => sum);
+  const elsewhere = amountOf(total(foreign), interval);
+  return { heapBytes: heap.bytes, heapLow: heap.low, heapHigh: heap.high, sites, elsewhere };
 }
 
 function peakClaim(r: Recording, process: number, together: Peak["together"]): string {

@@ -3,6 +3,7 @@
  * The order gives the handles: s1 is the worst site, and the same recording always gives the same handles.
  */
 import type { Recording } from "../tide/recording.ts";
+import { isOwn } from "./sites.ts";
 import { VERDICTS } from "../tide/schema.ts";
 import type { Verdict } from "../tide/schema.ts";
 
@@ -14,19 +15,8 @@ export interface RankedSite {
   readonly rows: readonly number[];
 }
 
-/** What to read first. `undecided` stands behind the certain ones; without growth it goes after what is healthy on purpose. */
-const SEVERITY: readonly Verdict[] = [
-  "leaking",
-  "native leak",
-  "undecided",
-  "cyclic garbage",
-  "bounded cache",
-  "held",
-  "held by recursion",
-  "warm-up",
-  "recycled",
-  "minor",
-];
+/** What to read first; the healthy verdicts, which are not here, follow by size. */
+const SEVERITY: readonly Verdict[] = ["leaking", "native leak", "undecided", "cyclic garbage", "bounded cache"];
 
 const NOT_GROWING: ReadonlySet<Verdict> = new Set(["recycled", "held by recursion", "warm-up", "minor"]);
 
@@ -80,10 +70,36 @@ function compare(r: Recording, a: number, b: number): number {
   return group(r, a) - group(r, b) || weightOf(r, b) - weightOf(r, a) || a - b;
 }
 
+/**
+ * What asks for attention by verdict; then what is healthy, the program's own lines before the interpreter's and the
+ * libraries', which a person can do nothing about; `minor` last.
+ */
 function group(r: Recording, row: number): number {
   const verdict = verdictOf(r, row);
   const severity = SEVERITY.indexOf(verdict);
-  return verdict === "undecided" && !grows(r, row) ? SEVERITY.indexOf("held") + 0.5 : severity;
+  if (needsAttention(r, row)) return severity < 0 ? SEVERITY.length : severity;
+  const foreign = isOwn(r, r.table("siteFeatures").site[row]) ? 0 : 1;
+  return SEVERITY.length + 1 + foreign + (verdict === "minor" ? 2 : 0);
+}
+
+/** Whether a person should look at it: growth or a suspicion in the program's own lines, elsewhere only when it is large. */
+export function needsAttention(r: Recording, row: number): boolean {
+  const suspect = SUSPECT.has(verdictOf(r, row));
+  if (isOwn(r, r.table("siteFeatures").site[row])) return suspect || grows(r, row);
+  return suspect && isLarge(r, row);
+}
+
+const LARGE_BYTES = 1024 * 1024;
+const LARGE_SHARE = 0.05;
+
+/**
+ * The interpreter and its libraries fill tables while they start, which looks like growth. Where no line of the program leads to
+ * it, a suspicion is worth a person's time only when it is about a good part of the memory.
+ */
+function isLarge(r: Recording, row: number): boolean {
+  const process = r.table("siteFeatures").process[row];
+  const peakRss = r.table("processes").peakRss[process] || 0;
+  return weightOf(r, row) >= Math.max(LARGE_BYTES, LARGE_SHARE * peakRss);
 }
 
 const handles = new WeakMap<Recording, ReadonlyMap<number, string>>();

@@ -14,6 +14,8 @@ export interface Place {
 export interface Site extends Place {
   /** "s1", the same in every answer from this recording */
   readonly id: string;
+  /** false: no line of the program's own files led here (start-up of the interpreter, a thread of a library) */
+  readonly own: boolean;
   /** the source line without its indent; null: not at hand */
   readonly source: string | null;
   /** the frame that asked for the memory: the site itself or library code below it; package: null for the program's own code */
@@ -40,6 +42,7 @@ export function siteOf(r: Recording, index: number, id: string): Site {
   const frames = outwards(r, sites.heaviestStack[index], sites.code[index], line);
   return {
     id,
+    own: isOwn(r, index),
     ...place,
     source: sites.source[index] || null,
     inner: innerFrame === NONE ? { ...place, package: null } : innerPlace(r, innerFrame),
@@ -91,12 +94,13 @@ export function shownPath(file: string, cwd: string): string {
 
 /** "app/report.py:31". */
 export function shownPlace(place: Place, cwd: string): string {
+  if (place.file === "") return "(native code)";
   const path = shownPath(place.file, cwd);
   return place.line === null ? path : `${path}:${place.line}`;
 }
 
 /** "Report.total"; a function inside a function loses the outer one's name; "" for the body of a module. */
 export function shownFunction(place: Place): string {
-  if (place.function === "<module>") return "";
+  if (place.function === "<module>" || place.file === "") return "";
   return place.function.replace(/^.*<locals>\./, "");
 }

@@ -1,6 +1,6 @@
 /** The first answer as text: what happened in two lines, what to do in the next five, the rest below. */
 import { formatCount, formatEstimate, formatLevels } from "../../base/format.ts";
-import type { ExplainAnswer, Finding, PeakSite } from "../../answers/index.ts";
+import type { Amount, ExplainAnswer } from "../../answers/index.ts";
 import { INDENT, findingLines, headLines, shownSite, sourceColumn } from "./text-parts.ts";
 import { processLines } from "./text-processes.ts";
 import { clean, cut, finishText, hanging, padStart, painter, sparkline, textWidth } from "./text.ts";
@@ -70,34 +70,47 @@ function inParagraphs(sections: readonly (readonly string[])[]): string[] {
   return lines;
 }
 
-/** Sites that held a part of the peak that a person would care about. */
+/** A part of the peak that a person would care about. */
 const OWNER_BYTES = 1024 * 1024;
 const OWNER_SHARE = 0.05;
+const ALONE_SHARE = 0.25;
 
+/** Whose blocks were alive at the peak: the program's own lines, and all the rest as one. */
 function ownerLines(answer: ExplainAnswer, size: Size, width: number, paint: Painter): string[] {
   const { peak, program } = answer;
   const all = size.owners === Infinity;
-  const matters = ({ bytes }: PeakSite): boolean =>
-    all || (bytes >= OWNER_BYTES && bytes >= OWNER_SHARE * (peak.rssBytes ?? 0));
-  const owners = peak.sites.filter(matters).slice(0, size.owners);
-  if (owners.length === 0) return [];
+  const matters = ({ bytes }: Amount): boolean =>
+    all ? bytes > 0 : bytes >= OWNER_BYTES && bytes >= OWNER_SHARE * (peak.rssBytes ?? 0);
+  const owners = peak.sites.filter((owner) => (all || owner.site.own) && matters(owner)).slice(0, size.owners);
+  // One owner that is a small part is in the findings anyway.
+  if (owners.length === 0 || (owners.length === 1 && !all && owners[0].bytes < ALONE_SHARE * (peak.rssBytes ?? 0)))
+    return [];
   const amounts = owners.map((owner) => formatEstimate(owner));
-  const amountWidth = Math.max(...amounts.map(textWidth));
-  const places = owners.map(({ site }) => shownSite(site, program.cwd, Math.floor(width * 0.4)));
-  const placeWidth = Math.max(...places.map(textWidth));
-  return owners.map((owner, i) => {
-    const before = `${(i === 0 ? "At the peak" : "").padEnd(INDENT)}${padStart(amounts[i], amountWidth)}  `;
-    const source = clean(owner.site.source ?? "");
-    const room = width - textWidth(before) - placeWidth - 2;
-    const gap = " ".repeat(placeWidth - textWidth(places[i]) + 2);
-    return before + paint("bold", places[i]) + (source !== "" && room >= 8 ? gap + cut(source, room) : "");
+  const sources = owners.map(({ site }) => clean(site.source ?? ""));
+  const rest = !all && peak.elsewhere && matters(peak.elsewhere) ? formatEstimate(peak.elsewhere) : undefined;
+  const amountWidth = Math.max(...[...amounts, rest ?? ""].map(textWidth));
+  const room = width - INDENT - amountWidth - 2;
+  // The place takes what the longest source leaves, and two fifths of the width at least.
+  const placeRoom = Math.max(Math.floor(0.4 * width), room - 2 - Math.max(0, ...sources.map(textWidth)));
+  const places = owners.map(({ site }) => shownSite(site, program.cwd, Math.min(room, placeRoom)));
+  const placeWidth = Math.max(0, ...places.map(textWidth));
+  const lines = owners.map((_, i) => {
+    const left = room - placeWidth - 2;
+    const source =
+      sources[i] === "" || left < 8 ? "" : " ".repeat(placeWidth - textWidth(places[i]) + 2) + cut(sources[i], left);
+    return `${padStart(amounts[i], amountWidth)}  ${paint("bold", places[i])}${source}`;
   });
+  if (rest !== undefined) lines.push(`${padStart(rest, amountWidth)}  ${cut(ELSEWHERE, room)}`);
+  return lines.map((line, i) => (i === 0 ? "At the peak" : "").padEnd(INDENT) + line);
 }
+
+const ELSEWHERE = "Python's start-up and libraries (no line of yours)";
 
 /** Findings that ask for attention, each in its own paragraph, then the healthy ones. */
 function findingSections(answer: ExplainAnswer, size: Size, options: TextOptions, paint: Painter): string[][] {
-  const attention = answer.findings.filter(needsAttention);
-  const healthy = answer.findings.filter((finding) => !needsAttention(finding));
+  const attention = answer.findings.filter((finding) => finding.attention);
+  // What the interpreter and libraries keep for themselves is nobody's finding, but with --full.
+  const healthy = answer.findings.filter((finding) => !finding.attention && (finding.site.own || options.full));
   const shown = [...attention.slice(0, size.suspects), ...healthy.slice(0, size.healthy)];
   const { cwd } = answer.program;
   const sourceAt = sourceColumn(shown, cwd, options.width);
@@ -107,15 +120,6 @@ function findingSections(answer: ExplainAnswer, size: Size, options: TextOptions
   if (left > 0)
     sections.splice(size.suspects, 0, [`${formatCount(left)} more like these: tidegauge leaks ${fileName(options)}`]);
   return sections;
-}
-
-function needsAttention(finding: Finding): boolean {
-  return (
-    finding.growing ||
-    finding.verdict === "undecided" ||
-    finding.verdict === "leaking" ||
-    finding.verdict === "native leak"
-  );
 }
 
 function rssLines(answer: ExplainAnswer, { width, ascii }: TextOptions): string[] {
