@@ -47,6 +47,8 @@ export interface ThreadWriter {
   transient(address: number, size: number, node: number): ThreadWriter;
   map(address: number, size: number, node: number): ThreadWriter;
   unmap(address: number, size: number): ThreadWriter;
+  /** An mremap that moved or resized: control, death, birth. */
+  remap(from: number, fromSize: number, to: number, size: number, node: number): ThreadWriter;
   /** A realloc that moved or resized: control, death, birth. `between`: what other threads do before the birth. */
   realloc(from: number, to: number, size: number, node: number, between?: () => void): ThreadWriter;
   /** A realloc that returned NULL: control, death, undo. */
@@ -267,6 +269,13 @@ class Thread implements ThreadWriter {
 
   unmap(address: number, size: number): ThreadWriter {
     return this.full(EVENT.deathFull, BLOCK_TYPE.mmap, 0, address, size);
+  }
+
+  remap(from: number, fromSize: number, to: number, size: number, node: number): ThreadWriter {
+    this.begin();
+    this.control(CONTROL.realloc, 0);
+    this.unmap(from, fromSize);
+    return this.map(to, size, node);
   }
 
   realloc(from: number, to: number, size: number, node: number, between?: () => void): ThreadWriter {

@@ -108,6 +108,18 @@ describe("births and deaths", () => {
   });
 });
 
+describe("mremap", () => {
+  test("is a realloc of the mapping, wherever it went", () => {
+    const bytes = one((main) => main.map(0x10_0000, 0x4000, 1).remap(0x10_0000, 0x4000, 0x20_0000, 0x8000, 2));
+    expect(told(bytes)).toEqual(["+100000 16384 @1", "-100000", "+200000 32768 @2 moved"]);
+  });
+
+  test("of a mapping that is not the program's own (a file's) makes none", () => {
+    const bytes = one((main) => main.remap(0x10_0000, 0x4000, 0x20_0000, 0x8000, 2).birth(0x1000, 8, 1));
+    expect(told(bytes)).toEqual(["+1000 8 @1"]);
+  });
+});
+
 describe("realloc", () => {
   test("that moves a block is a death and a birth that says what it replaces", () => {
     const bytes = one((main) => main.birth(0x1000, 48, 1).realloc(0x1000, 0x2000, 96, 2));

@@ -29,6 +29,8 @@ export interface BlockListener {
    */
   born(slot: number, stack: number, thread: number, size: number, weight: number, replaces: number): void;
   died(slot: number): void;
+  /** A small block was born and died at once. A listener that has this is told in one call, others of the birth and then of the death. */
+  transient?(stack: number, thread: number, size: number, weight: number): void;
   /** A block died that the process has from its parent, as it was at the fork: of its birth this process was not told. */
   inheritedDied?(slot: number): void;
   /** The clock moved on: comes before the events of the new time. Seconds since the start of the run, never falling. */
@@ -57,7 +59,7 @@ export interface ReplayInput {
 /** Ticks since a chunk's start that are none: a processor core whose clock is behind gives a negative number. */
 const LATEST = 2 ** 55;
 
-const NOBODY: BlockListener = { born: () => {}, died: () => {} };
+const NOBODY: BlockListener = { born: () => {}, died: () => {}, transient: () => {} };
 
 export class Replay {
   readonly live: LiveTable;
@@ -177,16 +179,29 @@ export class Replay {
     this.tellBirth(c, slot, stack, size, weight);
   }
 
-  /** Born and dead before anything that matters: needs no place in the table of addresses. Told as a birth and a death. */
+  /** Born and dead before anything that matters: needs no place in the table of addresses. */
   private transient(c: Cursor, base: number, high: number, size: number, node: number): void {
-    const slot = this.live.take();
-    this.live.place(slot, base, high);
     let weight = 1;
     if (c.interval !== 0) {
       weight = -1 / Math.expm1(-size / c.interval);
       this.sampled++;
     }
-    this.tellBirth(c, slot, this.stackOfNode[node] ?? this.stackOfNode[0]!, size, weight);
+    const stack = this.stackOfNode[node] ?? this.stackOfNode[0]!;
+    if (c.realloc === REALLOC.none && this.first.transient && this.second.transient) {
+      this.sequence++;
+      this.deaths++;
+      this.first.transient(stack, c.thread, size, weight);
+      this.second.transient(stack, c.thread, size, weight);
+      return;
+    }
+    this.tellInTwo(c, base, high, stack, size, weight);
+  }
+
+  /** A transient block for listeners of which one at least wants to hear of its birth and of its death. */
+  private tellInTwo(c: Cursor, base: number, high: number, stack: number, size: number, weight: number): void {
+    const slot = this.live.take();
+    this.live.place(slot, base, high);
+    this.tellBirth(c, slot, stack, size, weight);
     this.deaths++;
     this.tellDeath(slot);
     this.live.release(slot);
@@ -248,7 +263,7 @@ export class Replay {
     const high = (address / 16) >>> 0;
     if (type === BLOCK_TYPE.mmap) {
       if (kind === EVENT.birthFull) this.map(c, address, size, node);
-      else this.unmap(address, size);
+      else this.unmapped(c, this.unmap(address, size));
     } else if (type <= BLOCK_TYPE.pymalloc) {
       if (kind === EVENT.birthFull) this.birth(c, base, high, size, node);
       else this.death(c, base, high);
@@ -258,9 +273,12 @@ export class Replay {
   /** Mappings are recorded whatever the interval: weight 1. */
   private map(c: Cursor, address: number, size: number, node: number): void {
     this.unmap(address, size); // MAP_FIXED, or an munmap that the wrapper did not see
+    const isOthers = c.realloc === REALLOC.unknown; // mremap of a file's mapping or a reservation
+    const replaces = this.endRealloc(c);
+    if (isOthers) return;
     const stack = this.stackOfNode[node] ?? this.stackOfNode[0]!;
     this.sequence++;
-    this.bornMapping(address, size, stack, c.thread, this.endRealloc(c));
+    this.bornMapping(address, size, stack, c.thread, replaces);
   }
 
   private bornMapping(address: number, size: number, stack: number, thread: number, replaces: number): void {
@@ -273,8 +291,16 @@ export class Replay {
     this.second.born(slot, stack, thread, size, 1, replaces);
   }
 
-  /** munmap of what the wrapper did not see mapped (a file, another allocator's) is no event of ours. */
-  private unmap(address: number, size: number): void {
+  /** mremap is told as a realloc. `slot`: of the mapping that went, NONE when there was none of the program's own. */
+  private unmapped(c: Cursor, slot: number): void {
+    if (c.realloc !== REALLOC.begun) return;
+    if (slot === NONE) c.realloc = REALLOC.unknown;
+    else this.dieInRealloc(c, slot);
+  }
+
+  /** munmap of what the wrapper did not see mapped (a file, another allocator's) is no event of ours. Gives the slot of the last mapping it touched. */
+  private unmap(address: number, size: number): number {
+    let touched = NONE;
     for (const { slot, start, before, behind, behindAt } of this.mappings.cut(address, size)) {
       const stack = this.live.stackOf(slot);
       const thread = this.live.threadOf(slot);
@@ -286,7 +312,9 @@ export class Replay {
       if (before > 0) this.bornMapping(start, before, stack, thread, own ? slot : NONE);
       if (behind > 0) this.bornMapping(behindAt, behind, stack, thread, own && before === 0 ? slot : NONE);
       this.continues = false;
+      touched = slot;
     }
+    return touched;
   }
 
   private control(c: Cursor, code: number, payload: number): void {

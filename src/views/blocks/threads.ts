@@ -10,7 +10,7 @@ const LARGEST_INTERVAL = 2 ** 40;
 export const UNDO_WORD = EVENT.control | (CONTROL.undo << 3);
 
 /** A realloc is told as three events: control, death, birth. */
-export const REALLOC = { none: 0, begun: 1, dead: 2 } as const;
+export const REALLOC = { none: 0, begun: 1, dead: 2, unknown: 3 } as const;
 
 export class Cursor {
   readonly thread: number;
