@@ -394,23 +394,23 @@ test("processes tell their interpreter from its version number", () => {
   ]);
 });
 
-describe("memory that no line of the program led to", () => {
-  const startup = (live: number): SiteSpec => ({
-    at: "/usr/lib/python3.11/typing.py:864 ForwardRef.__init__",
-    owner: 2,
-    verdict: "undecided",
-    live: { bytes: live, count: 900 },
-    features: { growthPerUnit: 300, unit: 1, units: 900 },
-  });
-  const own: SiteSpec = {
-    at: "main.py:3",
-    verdict: "recycled",
-    live: { bytes: 0, count: 0 },
-    peak: { bytes: 64 * KiB, count: 1 },
-  };
+const startup = (live: number): SiteSpec => ({
+  at: "/usr/lib/python3.11/typing.py:864 ForwardRef.__init__",
+  owner: 2,
+  verdict: "undecided",
+  live: { bytes: live, count: 900 },
+  features: { growthPerUnit: 300, unit: 1, units: 900 },
+});
+const ownLine: SiteSpec = {
+  at: "main.py:3",
+  verdict: "recycled",
+  live: { bytes: 0, count: 0 },
+  peak: { bytes: 64 * KiB, count: 1 },
+};
 
+describe("memory that no line of the program led to", () => {
   test("asks for no attention while it is small, and stands behind the program's own lines", () => {
-    const { findings, summary, peak } = explain(recordingOf({ sites: [startup(300 * KiB), own] }));
+    const { findings, summary, peak } = explain(recordingOf({ sites: [startup(300 * KiB), ownLine] }));
     expect(findings.map(({ site, attention }) => [site.id, site.own, attention])).toEqual([
       ["s1", true, false],
       ["s2", false, false],
@@ -420,7 +420,7 @@ describe("memory that no line of the program led to", () => {
   });
 
   test("asks for attention when it is much", () => {
-    const { findings, summary } = explain(recordingOf({ sites: [startup(3 * MiB), own] }));
+    const { findings, summary } = explain(recordingOf({ sites: [startup(3 * MiB), ownLine] }));
     expect(findings[0]).toMatchObject({ site: { own: false }, attention: true });
     expect(summary).toBeNull();
   });
