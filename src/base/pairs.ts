@@ -23,10 +23,6 @@ export class PairIndex {
     }
   }
 
-  firstOf(index: number): number {
-    return this.firsts[index]!;
-  }
-
   /** The pairs by index, as two columns (copies). */
   finish(): { first: Uint32Array; second: Uint32Array } {
     return { first: this.firsts.slice(0, this.count), second: this.seconds.slice(0, this.count) };

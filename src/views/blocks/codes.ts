@@ -78,12 +78,14 @@ const FRAMES_NOT_KEPT = "… frames not kept";
 const UNKNOWN = "unknown";
 
 export class ProgramBuilder {
-  private readonly codes: Code[] = [];
+  private readonly codes: (Code & { functionId: number })[] = [];
   private readonly codeByKey = new Map<string, number>();
   private readonly frames = new PairIndex();
   private readonly frameLines = growable(Uint32Array);
   private readonly siteOfFrame = growable(Uint32Array);
-  private readonly siteByKey = new Map<string, number>();
+  private readonly isUsersFrame = growable(Uint8Array);
+  private readonly functionIds = new Map<string, number>();
+  private readonly sites = new PairIndex();
   private readonly siteCode = growable(Uint32Array);
   private readonly siteLine = growable(Uint32Array);
   private readonly stacks = new StackTree();
@@ -103,6 +105,8 @@ export class ProgramBuilder {
     const fromCommandLine = parent?.maps.fromCommandLine ?? runsCommandLine(dictionary);
     const codeOfId = this.codeResolver(dictionary, pythonHex, fromCommandLine, parent);
     const stackOfNode = new Uint32Array(Math.max(nodes.code.length, 1));
+    const places = new PairIndex(); // (code id, offset): far fewer than nodes
+    const frameOfPlace = growable(Uint32Array);
     stackOfNode[0] = this.stackOf(NONE, this.frameOf(this.pseudoCode(UNKNOWN), OFFSET_UNKNOWN));
     for (let id = 1; id < stackOfNode.length; id++) {
       const code = nodes.code[id]!;
@@ -112,9 +116,13 @@ export class ProgramBuilder {
         continue;
       }
       const offset = nodes.offset[id]!;
-      const isCut = code === 0 && offset === OFFSET_CUT;
-      const frame = this.frameOf(isCut ? this.pseudoCode(FRAMES_NOT_KEPT) : codeOfId.get(code), offset);
-      stackOfNode[id] = this.stackOf(nodes.parent[id] === 0 ? NONE : stackOfNode[nodes.parent[id]!]!, frame);
+      const place = places.add(code, offset);
+      if (place === frameOfPlace.length) {
+        const isCut = code === 0 && offset === OFFSET_CUT;
+        frameOfPlace.push(this.frameOf(isCut ? this.pseudoCode(FRAMES_NOT_KEPT) : codeOfId.get(code), offset));
+      }
+      const parentStack = nodes.parent[id] === 0 ? NONE : stackOfNode[nodes.parent[id]!]!;
+      stackOfNode[id] = this.stackOf(parentStack, frameOfPlace.at(place));
     }
     return { stackOfNode, codeOfId: codeOfId.finish(), fromCommandLine };
   }
@@ -211,7 +219,11 @@ export class ProgramBuilder {
   private intern(key: string, make: () => Code): number {
     let code = this.codeByKey.get(key);
     if (code === undefined) {
-      code = this.codes.push(make()) - 1;
+      const made = make();
+      const functionKey = `${made.file}\0${made.qualname}`;
+      const functionId = this.functionIds.get(functionKey) ?? this.functionIds.size;
+      this.functionIds.set(functionKey, functionId);
+      code = this.codes.push({ ...made, functionId }) - 1;
       this.codeByKey.set(key, code);
     }
     return code;
@@ -226,17 +238,15 @@ export class ProgramBuilder {
       const line = isPlace ? code.line(offset) : code.firstLine;
       this.frameLines.push(line);
       this.siteOfFrame.push(this.siteOf(codeIndex, line));
+      this.isUsersFrame.push(code.owner === OWNER.user ? 1 : 0);
     }
     return frame;
   }
 
+  /** A site is a line of a function, whatever code objects the function had. */
   private siteOf(codeIndex: number, line: number): number {
-    const code = this.codes[codeIndex]!;
-    const key = `${code.file}\0${line}\0${code.qualname}`;
-    let site = this.siteByKey.get(key);
-    if (site === undefined) {
-      site = this.siteByKey.size;
-      this.siteByKey.set(key, site);
+    const site = this.sites.add(this.codes[codeIndex]!.functionId, line);
+    if (site === this.siteCode.length) {
       this.siteCode.push(codeIndex);
       this.siteLine.push(line);
     }
@@ -244,10 +254,7 @@ export class ProgramBuilder {
   }
 
   private stackOf(parent: number, frame: number): number {
-    return this.stacks.add(parent, frame, () => {
-      const isUsers = this.codes[this.frames.firstOf(frame)]!.owner === OWNER.user;
-      return { site: this.siteOfFrame.at(frame), isUsers };
-    });
+    return this.stacks.add(parent, frame, this.siteOfFrame.at(frame), this.isUsersFrame.at(frame) === 1);
   }
 }
 

@@ -7,12 +7,6 @@ import type { Table } from "../../tide/schema.ts";
 import { asTable } from "../../tide/writer.ts";
 import type { Program } from "./codes.ts";
 
-/** The site of a frame, and whether the frame is in the user's own files. */
-export interface FrameSite {
-  site: number;
-  isUsers: boolean;
-}
-
 export class StackTree {
   private readonly stacks = new PairIndex();
   private readonly depths = growable(Uint32Array);
@@ -20,14 +14,13 @@ export class StackTree {
   /** Site of the innermost frame in the user's own files, NONE: there is none so far. */
   private readonly usersSites = growable(Uint32Array);
 
-  /** The stack of `frame` below `parent` (NONE: outermost); `siteOf` is asked when it is new. */
-  add(parent: number, frame: number, siteOf: () => FrameSite): number {
+  /** The stack of `frame` below `parent` (NONE: outermost). `site` is the frame's own; isUsers: the frame is in the user's own files. */
+  add(parent: number, frame: number, site: number, isUsers: boolean): number {
     const stack = this.stacks.add(parent, frame);
     if (stack < this.depths.length) return stack;
-    const own = siteOf();
-    const usersSite = own.isUsers ? own.site : parent === NONE ? NONE : this.usersSites.at(parent);
+    const usersSite = isUsers ? site : parent === NONE ? NONE : this.usersSites.at(parent);
     this.usersSites.push(usersSite);
-    this.sites.push(usersSite === NONE ? own.site : usersSite);
+    this.sites.push(usersSite === NONE ? site : usersSite);
     this.depths.push(parent === NONE ? 1 : this.depths.at(parent) + 1);
     return stack;
   }
