@@ -101,7 +101,7 @@ export const SCHEMA = {
   /** Blocks live at the instant of the process's RSS peak, per stack. */
   peakStacks: { process: "u32", stack: "u32", ...AMOUNT },
 
-  /** Blocks live at the end of the recording, per stack. */
+  /** Blocks live at the end of the program, per stack: after its last own birth, before the interpreter takes itself apart. */
   endStacks: { process: "u32", stack: "u32", ...AMOUNT },
 
   /** Everything born over the run, per stack. */

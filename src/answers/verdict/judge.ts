@@ -43,6 +43,10 @@ class ProcessJudge implements Judge, BlockListener {
   private bornAt = new Float64Array(1024);
   private sequence = 0;
 
+  get lastBirth(): number {
+    return this.ending.lastBirth;
+  }
+
   start(program: Program, context: JudgeContext): BlockListener {
     this.program = program;
     this.context = context;

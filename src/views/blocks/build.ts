@@ -113,9 +113,9 @@ class BlockBuild {
     const replay = new Replay({ file, stackOfNode, clock, forks, ...(parent && { parent: parent.replay }) });
     const { program } = this;
     const { births } = file.header;
-    const live = new LiveListener({ program, replay, exact, start, end, births, window, parent: parent?.live });
     const judge = this.judge();
-    replay.run(live, judge.start(program, { process, exact, replay, start, end }));
+    const live = new LiveListener({ program, replay, judge, exact, start, end, births, window, parent: parent?.live });
+    replay.run(judge.start(program, { process, exact, replay, start, end }), live);
     const endTime = Math.max(end, replay.time);
     live.finish(endTime);
     const features = judge.finish(endTime);
@@ -136,7 +136,7 @@ class BlockBuild {
     for (let stack = 0; stack < live.amounts.stacks; stack++) {
       if (live.isUntouched(stack)) continue;
       const atPeak = live.peakAmount(stack);
-      const atEnd = live.amounts.live(stack);
+      const atEnd = live.amounts.atEnd(stack);
       const born = live.amounts.allocated(stack);
       if (atPeak.count > 0) builders.peakStacks.push({ process, stack, ...atPeak });
       if (atEnd.count > 0) builders.endStacks.push({ process, stack, ...atEnd });

@@ -18,6 +18,11 @@ export interface JudgeContext {
 
 /** One a process. */
 export interface Judge {
+  /**
+   * Number (`replay.sequence`) of the last birth so far that was the program's own doing. What dies after the very last one is alive "at the
+   * end" for every table: the interpreter then takes itself apart. Without it the end is the end of the events.
+   */
+  readonly lastBirth?: number;
   start(program: Program, context: JudgeContext): BlockListener;
   /** After the last event. The rows are those of this process, in any order. */
   finish(endTime: number): Row<"siteFeatures">[];

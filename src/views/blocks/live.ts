@@ -1,9 +1,10 @@
 /** Listens to the replay of one process and keeps what its tables need: live bytes over time, per stack and site, and at the peak. */
 
 import { growable } from "../../base/grow.ts";
-import { EXACT, StackAmounts } from "./amounts.ts";
+import { StackAmounts } from "./amounts.ts";
 import type { Amount } from "./amounts.ts";
 import type { Program } from "./codes.ts";
+import type { Judge } from "./judge.ts";
 import { PeakWatch } from "./peak.ts";
 import type { BlockListener, Replay } from "./replay.ts";
 
@@ -17,6 +18,8 @@ const FEWEST_CHECKPOINTS = 8;
 export interface LiveInput {
   program: Program;
   replay: Replay;
+  /** Told of every event before this listener. */
+  judge: Judge;
   exact: boolean;
   /** Seconds since the start of the run between which events are expected. */
   start: number;
@@ -46,6 +49,7 @@ export class LiveListener implements BlockListener {
   readonly marks: { time: number; label: string }[] = [];
   private readonly replay: Replay;
   private readonly program: Program;
+  private readonly judge: Judge;
   private readonly exact: boolean;
   private readonly window: { from: number; to: number };
   private readonly curveStep: number;
@@ -72,6 +76,7 @@ export class LiveListener implements BlockListener {
     const { program, parent } = input;
     this.program = program;
     this.replay = input.replay;
+    this.judge = input.judge;
     this.exact = input.exact;
     this.window = input.window;
     this.amounts = new StackAmounts(program.stackParent.length, parent?.amounts);
@@ -90,20 +95,10 @@ export class LiveListener implements BlockListener {
 
   born(slot: number, stack: number, _thread: number, size: number, weight: number): void {
     const { amounts } = this;
-    if (weight === 1) {
-      const { exact } = amounts;
-      const at = stack * EXACT;
-      exact[at]! += size;
-      exact[at + 1]! += 1;
-      if (!this.replay.continues) {
-        exact[at + 2]! += size;
-        exact[at + 3]! += 1;
-      }
-      amounts.exactBytes += size;
-      amounts.exactCount++;
-    } else {
-      amounts.addSampled(stack, this.throwCoin(slot), size, weight, !this.replay.continues);
-    }
+    if (weight === 1) amounts.add(stack, size, !this.replay.continues);
+    else amounts.addSampled(stack, this.throwCoin(slot), size, weight, !this.replay.continues);
+    if (this.isOwnBirth()) amounts.settle();
+    else amounts.noteAfter(stack, size, weight, 1);
     if (this.watching) this.peak!.rose(stack, this.replay.time);
   }
 
@@ -114,15 +109,20 @@ export class LiveListener implements BlockListener {
     const size = live.sizeOf(slot);
     const weight = live.weightOf(slot);
     if (this.watching) this.peak!.falls(stack);
-    if (weight === 1) {
-      const at = stack * EXACT;
-      amounts.exact[at]! -= size;
-      amounts.exact[at + 1]! -= 1;
-      amounts.exactBytes -= size;
-      amounts.exactCount--;
-    } else {
-      amounts.removeSampled(stack, this.halves[slot]!, size, weight);
-    }
+    if (weight === 1) amounts.remove(stack, size);
+    else amounts.removeSampled(stack, this.halves[slot]!, size, weight);
+    amounts.noteAfter(stack, size, weight, -1);
+  }
+
+  transient(stack: number, _thread: number, size: number, weight: number): void {
+    if (weight === 1) this.amounts.addBorn(stack, size);
+    else this.amounts.addSampledBorn(stack, size, weight);
+    if (this.isOwnBirth()) this.amounts.settle();
+  }
+
+  /** The judge, told first, says whose birth it was; without one the end is the end of the events. */
+  private isOwnBirth(): boolean {
+    return this.judge.lastBirth === this.replay.sequence;
   }
 
   inheritedDied(slot: number): void {
@@ -160,6 +160,7 @@ export class LiveListener implements BlockListener {
     this.closeWindow();
     this.curve.push({ time, ...this.amounts.total() });
     this.writeCheckpoint(time);
+    if (this.judge.lastBirth === undefined) this.amounts.settle();
   }
 
   /** The curve has a row every so often, and the peak may lie between two of them: `peak` is its sum over the stacks. */
@@ -171,7 +172,7 @@ export class LiveListener implements BlockListener {
 
   /** No block was ever born on this stack, nor inherited. */
   isUntouched(stack: number): boolean {
-    return this.amounts.isUntouched(stack) && this.peakAmount(stack).count === 0;
+    return this.amounts.isUntouched(stack) && this.peak!.isEmpty(stack);
   }
 
   /** Live at the process's RSS peak, and when that was. */

@@ -11,7 +11,7 @@
  * then it is written down, and only for the stacks that changed since it was written down before.
  */
 
-import { amountOf, EXACT, SAMPLED } from "./amounts.ts";
+import { EXACT, SAMPLED, sumOf } from "./amounts.ts";
 import type { Amount, StackAmounts } from "./amounts.ts";
 
 const KEPT_EXACT = 2;
@@ -95,14 +95,20 @@ class Watch {
     for (let i = 0; i < KEPT_SAMPLED; i++) this.sampled[stack * KEPT_SAMPLED + i] = amounts.sampled[from + i]!;
   }
 
-  kept(stack: number): { bytes: number; count: number; part: readonly [Float64Array, number] } {
-    const bytes = this.exact[stack * KEPT_EXACT]!;
-    const part = [this.sampled ?? NO_SAMPLES, this.sampled ? stack * KEPT_SAMPLED : 0] as const;
-    return { bytes, count: this.exact[stack * KEPT_EXACT + 1]!, part };
+  /** Bytes and number of the blocks with p = 1. */
+  exactBytes(stack: number): number {
+    return this.exact[stack * KEPT_EXACT]!;
+  }
+
+  exactCount(stack: number): number {
+    return this.exact[stack * KEPT_EXACT + 1]!;
+  }
+
+  /** Four doubles a stack; undefined: no sample lived. */
+  get samples(): Float64Array | undefined {
+    return this.sampled;
   }
 }
-
-const NO_SAMPLES = new Float64Array(KEPT_SAMPLED);
 
 /** Follows the curves of one process through the window. Made at its beginning; `close` at its end. */
 export class PeakWatch {
@@ -136,7 +142,15 @@ export class PeakWatch {
   }
 
   amount(stack: number): Amount {
-    const { bytes, count, part } = this.first.kept(stack);
-    return this.second ? amountOf(bytes, count, part, this.second.kept(stack).part) : amountOf(bytes, count, part);
+    const { first, second } = this;
+    const at = stack * KEPT_SAMPLED;
+    return sumOf(first.exactBytes(stack), first.exactCount(stack), first.samples, at, second?.samples, at);
+  }
+
+  /** Nothing lived on this stack. */
+  isEmpty(stack: number): boolean {
+    const { first, second } = this;
+    const at = stack * KEPT_SAMPLED + 3;
+    return first.exactCount(stack) === 0 && !first.samples?.[at] && !second?.samples?.[at];
   }
 }

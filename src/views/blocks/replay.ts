@@ -65,7 +65,7 @@ export class Replay {
   readonly live: LiveTable;
   /** Seconds since the start of the run. */
   time: number;
-  /** Births told so far, the one being told included. */
+  /** Births told so far, the one being told included (what is left of a mapping is told as one, too). */
   sequence = 0;
   deaths = 0;
   /** The birth being told is what is left of a mapping of which a part went, not a new request. */
@@ -277,7 +277,6 @@ export class Replay {
     const replaces = this.endRealloc(c);
     if (isOthers) return;
     const stack = this.stackOfNode[node] ?? this.stackOfNode[0]!;
-    this.sequence++;
     this.bornMapping(address, size, stack, c.thread, replaces);
   }
 
@@ -287,6 +286,7 @@ export class Replay {
     this.live.fill(slot, stack, thread, size, 1);
     if (slot < this.inherited.length) this.inherited[slot] = 0;
     this.mappings.add(address, size, slot);
+    this.sequence++;
     this.first.born(slot, stack, thread, size, 1, replaces);
     this.second.born(slot, stack, thread, size, 1, replaces);
   }
