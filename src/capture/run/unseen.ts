@@ -69,8 +69,10 @@ function withoutPython(program: Program, peakStacks: Table<"peakStacks">): strin
     all += peakStacks.bytes[row]!;
     const code = program.frameCode[program.stackFrame[stack]!]!;
     if (program.stackDepth[stack] !== 1 || program.codeOwner[code] !== OWNER.native) continue;
-    bytes += peakStacks.bytes[row]!;
     const library = program.codePackage[code]!;
+    // What the interpreter needs for itself, above all while it starts, is in every program and no gap in what was seen.
+    if (/^(?:lib)?python\d/.test(library)) continue;
+    bytes += peakStacks.bytes[row]!;
     byLibrary.set(library, (byLibrary.get(library) ?? 0) + peakStacks.bytes[row]!);
   }
   if (bytes === 0 || bytes < all * WORTH_SHARE) return undefined;

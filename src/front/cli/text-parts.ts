@@ -13,14 +13,20 @@ import type { About, Place, SiteReport } from "../../answers/index.ts";
 import { LOOKS, clean, cut, hanging, textWidth, wrap } from "./text.ts";
 import type { Painter } from "./text.ts";
 
-/** "recycled.py 3": a command line without the interpreter, in at most `width` columns. */
+/** "recycled.py 3": a command line without the interpreter, in at most `width` columns; paths lose their folders first. */
 export function shownCommand(argv: readonly string[], cwd: string, width: number): string {
   const words = /^(?:python|pypy)[\d.]*t?$/.test(basename(argv[0] ?? "")) && argv.length > 1 ? argv.slice(1) : argv;
-  const shown = words.map((word) => {
-    const relative = relativePath(clean(word), cwd);
-    return /^[\w@%+=:,./~{}-]+$/.test(relative) ? relative : `'${relative}'`;
-  });
-  return shortenMiddle(shown.join(" "), width);
+  const paths = words.map((word) => relativePath(clean(word), cwd));
+  const whole = paths.map(quoted).join(" ");
+  if (textWidth(whole) <= width) return whole;
+  return shortenMiddle(
+    paths.map((path) => quoted(/^[^-\s]\S*[^/]$/.test(path) ? basename(path) : path)).join(" "),
+    width,
+  );
+}
+
+function quoted(word: string): string {
+  return /^[\w@%+=:,./~{}-]+$/.test(word) ? word : `'${word}'`;
 }
 
 /** Who ran, in one line (more only when it does not fit): program, interpreter, how long or how it ended, how it was recorded. */

@@ -123,6 +123,14 @@ function endText({ signal, exitCode, startSeconds, endSeconds, recorded }: Proce
 function foldedText(folded: readonly ProcessReport[]): string {
   const peaks = folded.flatMap(({ peakRssBytes }) => (peakRssBytes === null ? [] : [peakRssBytes]));
   const failed = folded.filter(({ signal, exitCode }) => signal !== null || (exitCode ?? 0) !== 0).length;
-  const range = peaks.length === 0 ? "" : `, peak ${formatLevels([Math.min(...peaks), Math.max(...peaks)], " to ")}`;
-  return `and ${formatCount(folded.length)} like it${range}${failed > 0 ? `, ${formatCount(failed)} failed` : ""}`;
+  const unknown = folded.filter(({ signal, exitCode }) => signal === null && exitCode === null).length;
+  const least = Math.min(...peaks);
+  const most = Math.max(...peaks);
+  const range = formatBytes(least) === formatBytes(most) ? formatBytes(most) : formatLevels([least, most], " to ");
+  return [
+    `and ${formatCount(folded.length)} like it`,
+    ...(peaks.length > 0 ? [`peak ${range}`] : []),
+    ...(failed > 0 ? [`${formatCount(failed)} failed`] : []),
+    ...(unknown > 0 ? [unknown === folded.length ? "ends unknown" : `ends of ${formatCount(unknown)} unknown`] : []),
+  ].join(", ");
 }
