@@ -129,10 +129,7 @@ export class Clock {
       if (kind === STEP.on || kind === STEP.back) this.moveOn(path, shared, stack, kind === STEP.back, sequence);
       else if (kind === STEP.again) this.callAgain(path, shared, stack, sequence);
       else if (kind === STEP.other) this.callFrom(path, shared, stack, sequence);
-      else {
-        if (path.called[shared - 1] === 1) this.execution(path, shared - 1, sequence);
-        this.open(path, shared, stack, sequence);
-      }
+      else this.callDeeper(path, shared, stack, sequence);
     }
     path.sizes.length = 0;
     this.direct(path, size, sequence, true);
@@ -148,10 +145,12 @@ export class Clock {
     this.open(path, at + 1, stack, sequence);
   }
 
-  /** The frame at depth `at` is a new call of the same code: the innermost loop outside it turned. */
+  /** The frame at depth `at` is a new call of the same code: the innermost loop outside it turned, unless C code called back. */
   private callAgain(path: Path, at: number, stack: number, sequence: number): void {
-    const loop = at === 0 ? NONE : this.places.loopOf(path.stacks[at - 1]!);
-    if (loop === NONE) {
+    const { places } = this;
+    const caller = at === 0 ? NONE : path.stacks[at - 1]!;
+    const loop = caller === NONE ? NONE : places.loopOf(caller);
+    if (loop === NONE || places.isHiddenByFold(stack, loop) || (!places.inLoop(caller) && (this.learning || !this.patterns.callsOnce(caller)))) {
       this.callFrom(path, at, stack, sequence);
       return;
     }
@@ -166,7 +165,26 @@ export class Clock {
     if (at === 0) {
       this.close(path, 0);
       this.newRoot(stack, sequence);
+    } else if (this.learning) {
+      this.close(path, at);
+      path.repeats[at - 1]!++;
     } else this.execution(path, at - 1, sequence);
+    this.open(path, at, stack, sequence);
+  }
+
+  /** The frame that made the birth before calls, maybe not for the first time. */
+  private callDeeper(path: Path, at: number, stack: number, sequence: number): void {
+    const { places, patterns } = this;
+    const caller = path.stacks[at - 1]!;
+    if (path.called[at - 1] === 1) {
+      const callsOnce = !this.learning && !places.inLoop(caller) && patterns.callsOnce(caller);
+      if (callsOnce && places.loopOf(caller) !== NONE) {
+        this.callAgain(path, at, stack, sequence);
+        return;
+      }
+      if (this.learning) path.repeats[at - 1]!++;
+      else this.execution(path, at - 1, sequence);
+    }
     this.open(path, at, stack, sequence);
   }
 
@@ -181,7 +199,7 @@ export class Clock {
   private direct(path: Path, size: number, sequence: number, fresh: boolean): void {
     const { places, patterns } = this;
     const loop = places.loopOf(path.stack);
-    if (loop === NONE) return;
+    if (loop === NONE || places.isHiddenByFold(path.stack, loop)) return;
     const innermost = path.depth - 1;
     if (this.learning) {
       this.learn(path, innermost, size);
@@ -271,18 +289,26 @@ export class Clock {
     path.executed[at] = sequence;
     path.anchored[at] = 0;
     path.called[at] = 0;
+    path.repeats[at] = 0;
   }
 
   private executed(path: Path, at: number): void {
     if (this.learning) {
-      if (path.anchored[at] === 0) return;
-      this.patterns.executed(path.stacks[at]!, path.made, at * SIZES);
-      path.made.fill(0, at * SIZES, (at + 1) * SIZES);
-      path.anchored[at] = 0;
+      this.learnExecution(path, at);
       return;
     }
     if (path.rows[at]! < 0) path.owner[at] = this.executions.newOwner();
     path.rows[at] = this.executions.add(path.rows[at]!, path.owner[at]!, path.stacks[at]!, path.executed[at]!);
+  }
+
+  private learnExecution(path: Path, at: number): void {
+    const { patterns, places } = this;
+    const stack = path.stacks[at]!;
+    const hasCalled = at < path.depth - 1 || path.called[at] === 1;
+    if (hasCalled && !places.inLoop(stack) && places.loopOf(stack) !== NONE) patterns.called(stack, path.repeats[at]!);
+    if (path.anchored[at] === 0) return;
+    patterns.executed(stack, path.made, at * SIZES);
+    path.made.fill(0, at * SIZES, (at + 1) * SIZES);
   }
 
   /** Activations at depth `from` and deeper ended. */

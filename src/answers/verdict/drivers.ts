@@ -119,15 +119,13 @@ export class Drivers {
     const own = new Map<number, number>();
     let calledBlocks = 0;
     let ownBlocks = 0;
-    let moved = 0;
     for (let i = 0; i < history.blocks; i++) {
       if (!this.covers(activation, history, i)) continue;
       const part = this.partAt(history.stack[i]!, activation.depth, activation.code);
       if (part === NONE) continue;
       if (places.clockStack[history.stack[i]!] === part) {
         ownBlocks++;
-        moved += history.moved[i]!;
-        own.set(part, (own.get(part) ?? 0) + history.bytes[i]!);
+        own.set(part, (own.get(part) ?? 0) + (history.moved[i] === 1 ? 0 : history.bytes[i]!));
       } else {
         calledBlocks++;
         called.set(part, (called.get(part) ?? 0) + 1);
@@ -137,7 +135,7 @@ export class Drivers {
     if (calledBlocks >= ownBlocks) return { stack: largest(called), unit: UNITS.indexOf("call") };
     const stack = largest(own);
     const unit = UNITS.indexOf("turn");
-    return { stack: moved * 2 > ownBlocks ? this.busiestInLoop(activation, stack) : stack, unit };
+    return { stack: own.get(stack) === 0 ? this.busiestInLoop(activation, stack) : stack, unit };
   }
 
   /** A block that is only moved now and then (the table of a list) does not show the turns of its loop: another instruction of the loop does. */

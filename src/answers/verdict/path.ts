@@ -41,6 +41,8 @@ export class Path {
   anchored = new Uint8Array(FIRST_DEPTH);
   /** 1 when the running execution has called and its callee was seen to be over. */
   called = new Uint8Array(FIRST_DEPTH);
+  /** While patterns are learned: calls that the running execution made after its first. */
+  repeats = new Uint32Array(FIRST_DEPTH);
   /** While patterns are learned: blocks that the running execution made, by size. */
   made = new Uint32Array(FIRST_DEPTH * SIZES);
   /** Sizes seen at this stack since the last turn. */
@@ -63,6 +65,7 @@ export class Path {
     this.certain = grown(this.certain, new Uint32Array(length));
     this.anchored = grown(this.anchored, new Uint8Array(length));
     this.called = grown(this.called, new Uint8Array(length));
+    this.repeats = grown(this.repeats, new Uint32Array(length));
     this.made = grown(this.made, new Uint32Array(length * SIZES));
   }
 

@@ -23,6 +23,8 @@ export class Patterns {
   private kinds = new Uint32Array(FIRST_ROWS);
   private manySizes = new Uint8Array(FIRST_ROWS);
   private anchors = new Float64Array(FIRST_ROWS);
+  /** Calls beyond the first that one execution made, at the fewest. */
+  private fewestRepeats = new Uint32Array(FIRST_ROWS);
   /** SIZES columns a row. */
   private sizes = new Float64Array(FIRST_ROWS * SIZES);
   private counts = new Uint32Array(FIRST_ROWS * SIZES);
@@ -68,6 +70,19 @@ export class Patterns {
     }
   }
 
+  /** An execution at this stack is over that called Python code: `repeats` more times after the first. */
+  called(stack: number, repeats: number): void {
+    let row = this.rowOfStack[stack]!;
+    if (row < 0) row = this.addRow(stack);
+    if (repeats < this.fewestRepeats[row]!) this.fewestRepeats[row] = repeats;
+  }
+
+  /** The instruction was seen to call once: two calls are two executions. Otherwise it may be C code that calls back, like `sorted` its key. */
+  callsOnce(stack: number): boolean {
+    const row = this.rowOfStack[stack]!;
+    return row >= 0 && this.fewestRepeats[row] === 0;
+  }
+
   /** After a reading: finds the anchors. */
   settle(): void {
     for (let row = 0; row < this.rows; row++) this.anchors[row] = this.findAnchor(row);
@@ -104,6 +119,7 @@ export class Patterns {
     this.rowOfStack[stack] = row;
     if (this.rows > this.births.length) this.grow();
     this.anchors[row] = NONE;
+    this.fewestRepeats[row] = NONE;
     this.fewest.fill(NONE, row * SIZES, (row + 1) * SIZES);
     return row;
   }
@@ -113,6 +129,7 @@ export class Patterns {
     this.kinds = doubled(this.kinds, Uint32Array);
     this.manySizes = doubled(this.manySizes, Uint8Array);
     this.anchors = doubled(this.anchors, Float64Array);
+    this.fewestRepeats = doubled(this.fewestRepeats, Uint32Array);
     this.sizes = doubled(this.sizes, Float64Array);
     this.counts = doubled(this.counts, Uint32Array);
     this.fewest = doubled(this.fewest, Uint32Array);

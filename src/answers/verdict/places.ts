@@ -28,6 +28,9 @@ export const STEP = {
 
 const KINDS = 8;
 const CACHE = 1 << 15;
+/** The recorder folds a recursion: from this round of a cycle of at most MOST_CYCLE functions on, deeper frames hang below the first rounds. */
+const FOLD_AT = 8;
+const MOST_CYCLE = 4;
 const GENERATOR_FLAGS = 0x20 | 0x80 | 0x200;
 
 export class Places {
@@ -42,6 +45,10 @@ export class Places {
   readonly rootCode: Uint32Array;
   /** By stack: 1 when the innermost frame is a generator's or a coroutine's. */
   readonly isGenerator: Uint8Array;
+  /** By stack: 1 when frames of any deeper round of a recursion may hang below it. */
+  private readonly isFold: Uint8Array;
+  /** By stack: 1 when it lies below such a stack: its frames may be of any round. */
+  private readonly isFolded: Uint8Array;
   /** By frame: 0 not asked yet, 1 in no loop, 2 in a loop. */
   private readonly frameLoop: Uint8Array;
   /** By stack: 1 + the innermost stack of its own frames outwards that stands in a loop; 0 none, UNKNOWN not asked yet. */
@@ -58,6 +65,8 @@ export class Places {
     this.rootKind = new Uint8Array(stacks);
     this.rootCode = new Uint32Array(stacks);
     this.isGenerator = new Uint8Array(stacks);
+    this.isFold = findFolds(program);
+    this.isFolded = new Uint8Array(stacks);
     this.frameLoop = new Uint8Array(program.frameCode.length);
     this.loops = new Uint32Array(stacks).fill(NONE);
     const usersDepth = new Int32Array(stacks);
@@ -74,21 +83,16 @@ export class Places {
     const outer = parent === NONE ? -1 : usersDepth[parent]!;
     usersDepth[stack] = owner === OWNER.user ? depth : outer;
     this.siteDepth[stack] = usersDepth[stack]! >= 0 ? usersDepth[stack]! : depth;
+    this.isFolded[stack] = parent === NONE ? 0 : this.isFold[parent]! | this.isFolded[parent]!;
     this.clockStack[stack] = !isNative ? stack : parent === NONE ? NONE : this.clockStack[parent]!;
     this.isGenerator[stack] = (program.codeFlags[code]! & GENERATOR_FLAGS) === 0 ? 0 : 1;
     this.rootCode[stack] = parent === NONE ? code : this.rootCode[parent]!;
-    this.rootKind[stack] = parent === NONE ? rootKindOf(isNative, program.codeName[code]!) : this.rootKind[parent]!;
+    this.rootKind[stack] = parent === NONE ? rootKindOf(program, code) : this.rootKind[parent]!;
   }
 
   codeOf(stack: number): number {
     const { program } = this;
     return program.frameCode[program.stackFrame[stack]!]!;
-  }
-
-  /** A recursion that the recorder folded: frames below are not told apart. */
-  isFolded(stack: number): boolean {
-    const { program } = this;
-    return program.frameOffset[program.stackFrame[stack]!] === NONE;
   }
 
   /** The innermost frame of the stack stands in a loop of its own code. */
@@ -118,6 +122,16 @@ export class Places {
     const found = at === NONE ? 0 : loops[at] === NONE ? at + 1 : loops[at]!;
     if (at !== NONE) loops[at] = found;
     for (let below = stack; below !== at; below = stackParent[below]!) loops[below] = found;
+  }
+
+  /** The stack has rounds of a recursion that are not told apart, and the loop is outside them: it cannot be seen to turn. */
+  isHiddenByFold(stack: number, loop: number): boolean {
+    return this.isFolded[stack] === 1 && this.isFolded[loop] === 0;
+  }
+
+  /** Rounds of a recursion that the stack stands for at least. */
+  roundsOf(stack: number): number {
+    return this.isFolded[stack] === 1 ? FOLD_AT : 1;
   }
 
   /** The next loop outwards; NONE: there is none. */
@@ -165,10 +179,11 @@ export class Places {
     if (from === NONE) return STEP.deeper;
     if (to === NONE) return STEP.shorter;
     const { stackParent, stackFrame, frameOffset, flow } = this.program;
+    const parent = stackParent[from]!;
+    // Rounds of a folded recursion are one activation: they end together, when the recursion comes back to the rounds that are told apart.
+    if (parent !== NONE && this.isFold[parent] === 1) return STEP.on;
     const code = this.codeOf(from);
     if (code !== this.codeOf(to)) return STEP.other;
-    const parent = stackParent[from]!;
-    if (parent !== NONE && this.isFolded(parent)) return STEP.other;
     const p = frameOffset[stackFrame[from]!]!;
     const q = frameOffset[stackFrame[to]!]!;
     if (p === NONE || q === NONE) return STEP.on;
@@ -186,8 +201,27 @@ export function sharedOf(step: number): number {
   return step >>> 3;
 }
 
-function rootKindOf(isNative: boolean, name: string): number {
-  if (isNative) return ROOT.native;
-  const isMain = name === "<module>" || name === "_run_module_as_main" || name.startsWith("…"); // too deep: outer frames not kept
-  return isMain ? ROOT.main : ROOT.python;
+function findFolds(program: Program): Uint8Array {
+  const { stackParent, stackFrame, frameCode } = program;
+  const folds = new Uint8Array(stackParent.length);
+  const rounds = new Uint16Array(stackParent.length * MOST_CYCLE);
+  for (let stack = 0; stack < stackParent.length; stack++) {
+    const parent = stackParent[stack]!;
+    const code = frameCode[stackFrame[stack]!]!;
+    let outer = parent;
+    for (let cycle = 1; cycle <= MOST_CYCLE && outer !== NONE; cycle++, outer = stackParent[outer]!) {
+      if (frameCode[stackFrame[outer]!] !== code) continue;
+      const at = stack * MOST_CYCLE + cycle - 1;
+      rounds[at] = Math.min(60_000, rounds[parent * MOST_CYCLE + cycle - 1]! + 1);
+      if (rounds[at]! >= FOLD_AT * cycle - 1) folds[stack] = 1;
+    }
+  }
+  return folds;
+}
+
+function rootKindOf(program: Program, code: number): number {
+  if (program.codeOwner[code] === OWNER.native) return ROOT.native;
+  const name = program.codeName[code]!;
+  if (name === "_run_module_as_main" || name.startsWith("…")) return ROOT.main; // -m; too deep: outer frames not kept
+  return name === "<module>" && !program.codeFile[code]!.startsWith("<frozen ") ? ROOT.main : ROOT.python;
 }

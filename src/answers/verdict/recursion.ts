@@ -15,6 +15,7 @@ export function heldByCalls(history: SiteHistory, peakAt: number, places: Places
   const running = history.atPeak;
   let bytes = 0;
   let held = 0;
+  let rounds = 0;
   const calls = new Map<number, Set<number>>();
   for (let i = 0; running && i < history.blocks; i++) {
     const born = history.born[i]!;
@@ -25,11 +26,13 @@ export function heldByCalls(history: SiteHistory, peakAt: number, places: Places
     const depth = places.siteDepth[history.stack[i]!]!;
     if (!starts || depth >= starts.length || starts[depth]! > born) continue;
     held += history.bytes[i]!;
-    const code = places.codeOf(places.cut(history.stack[i]!, depth + 1));
+    const call = places.cut(history.stack[i]!, depth + 1);
+    const code = places.codeOf(call);
+    rounds = Math.max(rounds, places.roundsOf(call));
     const depths = calls.get(code);
     if (depths) depths.add(depth);
     else calls.set(code, new Set([depth]));
   }
-  const depth = Math.max(0, ...[...calls.values()].map((depths) => depths.size));
+  const depth = Math.max(rounds, ...[...calls.values()].map((depths) => depths.size));
   return { share: bytes > 0 ? held / bytes : 0, depth };
 }

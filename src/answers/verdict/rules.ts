@@ -59,18 +59,19 @@ export function judge(features: Features): Judgement {
     if (live > 0.5 * peak) return settled("held", live > 0.9 * peak ? "high" : "medium");
     return settled("recycled", live < 0.05 * peak && calls >= 2 ? "high" : "medium");
   }
-  const judgement = judgeTrend(driver, features.sampled);
+  const judgement = judgeTrend(driver, peak, features.sampled);
   const thin = features.sampled && driver.survivors < MANY_SAMPLED && driver.level >= FLOOR / 2;
   return thin && judgement.confidence === "high" ? { ...judgement, confidence: "medium" } : judgement;
 }
 
-function judgeTrend(driver: DriverFeatures, sampled: boolean): Judgement {
+function judgeTrend(driver: DriverFeatures, peak: number, sampled: boolean): Judgement {
   const { turns, level, most, generationsMax, allocLate, replaced, growth, late } = driver;
   const often: Confidence = turns >= MANY_TURNS ? "high" : "medium";
   if (isGrowing(driver)) return judgeGrowing(driver, sampled);
   const keeps = level >= FLOOR / 2 || (generationsMax >= 8 && most >= FLOOR / 2);
   if (keeps && allocLate < 0.05) return settled("warm-up", often);
   if (keeps && generationsMax >= 5) {
+    if (level < 0.5 * peak) return settled("recycled", often); // a sawtooth
     if (replaced < 0.3 && growth >= FLOOR / 2 && late > 0) return settled("undecided", "low");
     return settled("bounded cache", "medium");
   }

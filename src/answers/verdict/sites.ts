@@ -155,7 +155,7 @@ function rowOf(run: Replayed, site: number, peak: Sum, made: Sum, followed: Foll
 }
 
 function driverFeatures(run: Replayed, site: number, followed: Followed): DriverFeatures | undefined {
-  const { history, driver, trend, windows, turns, freedAtExit } = followed;
+  const { history, driver, trend, windows, turns } = followed;
   if (!driver || !trend || !windows) return undefined;
   const { envelope, boundaries } = trend;
   const made = run.amounts.made(site);
@@ -178,20 +178,22 @@ function driverFeatures(run: Replayed, site: number, followed: Followed): Driver
     allocLate: made > 0 ? (history.madeUpTo(driver.last, made) - history.madeUpTo(late, made)) / made : 0,
     replaced: windows.replacedShare(history, late),
     end: duration > 0 ? Math.min(1, Math.max(0, (time(driver.last) - time(firstBirth)) / duration)) : 1,
-    released: releasedShare(history, driver, trend, run.ending, freedAtExit),
+    released: releasedShare(followed, envelope.at(-1)!.bytes, run.amounts.live(site), run.ending),
     survivors: windows.survivors,
   };
 }
 
-/** Of what was alive at the driver's last birth: the share that went right after it. */
-function releasedShare(history: SiteHistory, driver: Driver, trend: Trend, ending: Ending, freedAtExit: number): number {
-  if (!(trend.final > 0)) return 0;
-  if (driver.last >= ending.lastBirth) return Math.min(1, freedAtExit / trend.final);
+/** Of the level that the driver left: the share that went right after its last birth. */
+function releasedShare(followed: Followed, level: number, live: number, ending: Ending): number {
+  const { history, driver, freedAtExit } = followed;
+  if (!driver || !(level > 0)) return 0;
+  const gone = (left: number): number => Math.min(1, Math.max(0, 1 - left / level));
+  if (driver.last + AFTERWARDS >= ending.lastBirth && ending.waitingAtExit >= 0) return gone(live - freedAtExit);
   const from = history.sliceAt(driver.last);
   const to = history.sliceAt(driver.last + AFTERWARDS);
   let least = Infinity;
   for (let slice = from; slice <= to; slice++) least = Math.min(least, history.least[slice]!);
-  return Math.min(1, Math.max(0, 1 - least / trend.final));
+  return gone(least);
 }
 
 function driverColumns(run: Replayed, followed: Followed | undefined, features: DriverFeatures | undefined, judgement: Judgement) {
