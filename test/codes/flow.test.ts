@@ -42,6 +42,16 @@ describe("the control flow of 3.8", () => {
   });
 });
 
+test("a loop that the optimiser of 3.13 put an executor on is still a loop", () => {
+  const { enterExecutor, forIter, endFor, ends } = opcodes["3.13"];
+  const LOAD = 85;
+  const before = [LOAD, 0, LOAD, 0, LOAD, 0, LOAD, 0];
+  const loop = [forIter, 4, 0, 0, LOAD, 0, LOAD, 0, enterExecutor, 7, 0, 0];
+  const after = [endFor, 0, LOAD, 0, ends[0]!, 0];
+  const flow = decodeCode(0x030d0000, Uint8Array.from([...before, ...loop, ...after]), NOTHING);
+  expect([0, 6, 8, 12, 14, 16, 20, 22].filter((offset) => flow.inLoop(offset))).toEqual([8, 12, 14, 16]);
+});
+
 describe("without bytecode, or of a version that is not known", () => {
   test.each([
     ["left out", decodeCode(0x030b0000, NOTHING, NOTHING)],

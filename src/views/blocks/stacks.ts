@@ -5,7 +5,7 @@ import { growable } from "../../base/grow.ts";
 import { PairIndex } from "../../base/pairs.ts";
 import type { Table } from "../../tide/schema.ts";
 import { asTable } from "../../tide/writer.ts";
-import type { Program } from "./codes.ts";
+import type { Program } from "./program.ts";
 
 export class StackTree {
   private readonly stacks = new PairIndex();
