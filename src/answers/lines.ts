@@ -17,7 +17,7 @@ export interface LineReport {
   readonly source: string | null;
   /** the most that was alive at one time, in the process where that was most */
   readonly peak: Amount | null;
-  /** alive at the end, all processes */
+  /** alive at the end, in the process where that was most */
   readonly live: Amount | null;
   /** everything made over the run, all processes */
   readonly allocated: Amount | null;
@@ -47,11 +47,11 @@ export interface LinesOptions {
   readonly context?: number | undefined;
 }
 
-/** What one line did, summed over its sites. */
+/** What one line did; `live` is that of the whole line, the rest is summed over its sites. */
 interface LineSum {
   readonly ranked: RankedSite;
   readonly peak: Amount | null;
-  readonly live: Sum;
+  readonly live: Amount;
   readonly allocated: Sum;
   readonly calls: number | null;
 }
@@ -79,15 +79,18 @@ function linesByFile(r: Recording): Map<string, FileSums> {
   const sites = r.table("sites");
   const { file } = r.table("codes");
   const allocated = sumBySite(r, "allocatedStacks");
-  const live = sumBySite(r, "endStacks");
+  const live = mostAlive(r);
   const files = new Map<string, FileSums>();
   for (const ranked of rankedSites(r)) {
     const { site } = ranked;
+    const made = allocated.get(site);
+    // A line that only called others which asked: not one with memory of its own.
+    if (made === undefined && ranked.rows.length === 0) continue;
     const path = file[sites.code[site]];
     const entry = files.get(path) ?? { own: false, lines: new Map<number, LineSum>() };
     files.set(path, entry);
     entry.own ||= isOwn(r, site);
-    const sum = siteSum(r, ranked, live.get(site) ?? NOTHING, allocated.get(site) ?? NOTHING);
+    const sum = siteSum(r, ranked, live.get(lineKey(r, site)), made ?? NOTHING);
     const before = entry.lines.get(sites.line[site]);
     entry.lines.set(sites.line[site], before ? together(before, sum) : sum);
   }
@@ -96,7 +99,33 @@ function linesByFile(r: Recording): Map<string, FileSums> {
   return new Map([...files].sort(([, a], [, b]) => highest(b) - highest(a)));
 }
 
-function siteSum(r: Recording, ranked: RankedSite, live: Sum, allocated: Sum): LineSum {
+/** Where a site stands, as a key: several sites can share a line. */
+function lineKey(r: Recording, site: number): string {
+  const { code, line } = r.table("sites");
+  return `${r.table("codes").file[code[site]]}:${line[site]}`;
+}
+
+/**
+ * What each line had alive at the end, in the process where that was most. Not the sum: what a child was born with by a fork
+ * lies in the same pages as its parent's.
+ */
+function mostAlive(r: Recording): Map<string, Amount> {
+  const most = new Map<string, Amount>();
+  for (let process = 0; process < r.table("processes").length; process++) {
+    const sums = new Map<string, Sum>();
+    for (const [site, sum] of sumBySite(r, "endStacks", process)) {
+      const key = lineKey(r, site);
+      sums.set(key, add(sums.get(key) ?? NOTHING, sum));
+    }
+    for (const [key, sum] of sums) {
+      const amount = amountOf(sum, samplingInterval(r, process));
+      if (amount.bytes > (most.get(key)?.bytes ?? -1)) most.set(key, amount);
+    }
+  }
+  return most;
+}
+
+function siteSum(r: Recording, ranked: RankedSite, live: Amount | undefined, allocated: Sum): LineSum {
   const features = r.table("siteFeatures");
   let peak: Amount | null = null;
   let calls: number | null = null;
@@ -105,7 +134,9 @@ function siteSum(r: Recording, ranked: RankedSite, live: Sum, allocated: Sum): L
     if (peak === null || amount.bytes > peak.bytes) peak = amount;
     if (!Number.isNaN(features.calls[row])) calls = (calls ?? 0) + features.calls[row];
   }
-  return { ranked, peak, live, allocated, calls };
+  // Nothing alive: certain where every block of the line was recorded, else below what sampling would have missed.
+  const none = amountOf(NOTHING, allocated.sampled > 0 ? samplingInterval(r) : 0);
+  return { ranked, peak, live: live ?? none, allocated, calls };
 }
 
 /** Two sites on one line (a lambda beside its function). Their peaks need not coincide: the larger one is certain. */
@@ -113,7 +144,7 @@ function together(first: LineSum, second: LineSum): LineSum {
   return {
     ranked: first.ranked,
     peak: (second.peak?.bytes ?? -1) > (first.peak?.bytes ?? -1) ? second.peak : first.peak,
-    live: add(first.live, second.live),
+    live: first.live,
     allocated: add(first.allocated, second.allocated),
     calls: first.calls ?? second.calls,
   };
@@ -139,7 +170,7 @@ function fileReport(r: Recording, path: string, { own, lines: sums }: FileSums, 
         line,
         source,
         peak: sum.peak,
-        live: amountOf(sum.live, interval),
+        live: sum.live,
         allocated: amountOf(sum.allocated, interval),
         calls: sum.calls,
         verdict: judged === undefined ? null : verdictOf(r, judged),

@@ -316,15 +316,16 @@ describe("lines", () => {
     expect(file.lines).toHaveLength(10);
   });
 
-  test("of several processes and of several sites add up", () => {
+  test("of several sites add up; of several processes, what was made adds up", () => {
     const sites = [held("main.py:3 f", 0), held("main.py:3 f", 1), held("main.py:3 <lambda>", 0)];
     const [
       {
         lines: [line],
       },
     ] = lines(recordingOf({ processes: [{}, { pid: 7 }], sites })).files;
-    expect(line.live).toMatchObject({ bytes: 3 * MiB, count: 3 });
+    expect(line.live).toMatchObject({ bytes: 2 * MiB, count: 2 });
     expect(line.peak).toMatchObject({ bytes: 2 * MiB });
+    expect(line.allocated).toMatchObject({ bytes: 4 * MiB });
   });
 
   test("of libraries are shown when asked for, or when there is nothing else", () => {

@@ -1,9 +1,9 @@
 /** The first answer as text: what happened in two lines, what to do in the next five, the rest below. */
-import { formatCount, formatEstimate, formatLevels } from "../../base/format.ts";
+import { formatCount, formatEstimate } from "../../base/format.ts";
 import type { Amount, ExplainAnswer } from "../../answers/index.ts";
 import { INDENT, findingLines, headLines, shownSite, sourceColumn } from "./text-parts.ts";
 import { processLines } from "./text-processes.ts";
-import { clean, cut, finishText, hanging, padStart, painter, sparkline, textWidth } from "./text.ts";
+import { clean, cut, finishText, hanging, padStart, painter, shownLevels, sparkline, textWidth } from "./text.ts";
 import type { Painter, TextOptions } from "./text.ts";
 
 /** How much of each part is shown. The first row of SIZES that fits on the screen wins. */
@@ -123,16 +123,11 @@ function findingSections(answer: ExplainAnswer, size: Size, options: TextOptions
 }
 
 function rssLines(answer: ExplainAnswer, { width, ascii }: TextOptions): string[] {
-  const points = answer.rss?.points ?? [];
-  if (points.length === 0) return [];
-  const first = points[0].rssBytes;
-  const last = points[points.length - 1].rssBytes;
+  const values = (answer.rss?.points ?? []).map(({ seconds, rssBytes }) => ({ seconds, value: rssBytes }));
+  if (values.length === 0) return [];
   // The true peak lies between two samples more often than on one.
-  const most = Math.max(answer.peak.rssBytes ?? 0, ...points.map((point) => point.rssBytes));
-  const levels = most > 1.02 * Math.max(first, last) ? [first, most, last] : [first, last];
-  const label = `  ${formatLevels(levels)}   (RSS: its memory in RAM)`;
+  const label = `  ${shownLevels(values, answer.peak.rssBytes ?? 0)}   (RSS: its memory in RAM)`;
   const room = Math.min(60, width - INDENT - textWidth(label));
-  const values = points.map(({ seconds, rssBytes }) => ({ seconds, value: rssBytes }));
   const heading = "RSS".padEnd(INDENT);
   // Too narrow for a line of bars: the figures stand alone.
   return room < 8 ? hanging(heading, label.trim(), width) : [heading + sparkline(values, room, { ascii }) + label];

@@ -2,7 +2,7 @@
 import { formatBytes, formatCount, formatInterval, formatSeconds, plural } from "../../base/format.ts";
 import type { LeaksAnswer, Place, SiteReport } from "../../answers/index.ts";
 import { findingLines, headLines, shownSite, sourceColumn } from "./text-parts.ts";
-import { cut, finishText, hanging, painter, sparkline, textWidth } from "./text.ts";
+import { cut, finishText, hanging, painter, shownLevels, sparkline, textWidth } from "./text.ts";
 import type { Painter, TextOptions } from "./text.ts";
 
 /** Sites shown without --full. */
@@ -86,16 +86,12 @@ function atText(seconds: number | null): string {
 function curveLines(answer: LeaksAnswer, { width, ascii }: TextOptions): string[] {
   const points = answer.curve ?? [];
   if (points.length < 2) return [];
-  const first = points[0];
-  const last = points[points.length - 1];
-  const label = `  ${formatBytes(first.bytes)} → ${formatBytes(last.bytes)}, ${formatSeconds(first.seconds)} to ${formatSeconds(last.seconds)}`;
+  const { seconds: from } = points[0];
+  const { seconds: to } = points[points.length - 1];
+  const values = points.map(({ seconds, bytes }) => ({ seconds, value: bytes }));
+  const label = `  ${shownLevels(values)}, ${formatSeconds(from)} to ${formatSeconds(to)}`;
   const room = Math.min(100, width - 11 - textWidth(label));
-  const line = sparkline(
-    points.map(({ seconds, bytes }) => ({ seconds, value: bytes })),
-    room,
-    { ascii },
-  );
-  return [`${"over time".padEnd(11)}${line}${label}`];
+  return [`${"over time".padEnd(11)}${sparkline(values, room, { ascii })}${label}`];
 }
 
 /** Equal frames that follow each other become one with a count. */

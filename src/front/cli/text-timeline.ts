@@ -1,8 +1,8 @@
 /** Memory over time as text: a line of bars a process for RSS and for recorded blocks, then the marks. */
-import { formatCount, formatLevels, formatSeconds } from "../../base/format.ts";
+import { formatCount, formatSeconds } from "../../base/format.ts";
 import type { ProcessTimeline, TimelineAnswer } from "../../answers/index.ts";
 import { headLines, shownCommand } from "./text-parts.ts";
-import { clean, cut, finishText, padEnd, painter, sparkline, textWidth } from "./text.ts";
+import { clean, cut, finishText, padEnd, painter, shownLevels, sparkline, textWidth } from "./text.ts";
 import type { SparkPoint, TextOptions } from "./text.ts";
 
 /** Processes and marks shown without --full. */
@@ -42,9 +42,9 @@ function processLines(process: ProcessTimeline, answer: TimelineAnswer, { width,
     rssBytes === null ? [] : [{ seconds, value: rssBytes }],
   );
   const live = process.live.map((point) => ({ seconds: point.seconds, value: point.bytes }));
-  const series: Series[] = [{ name: "RSS", points: rss, label: levels(rss) }];
+  const series: Series[] = [{ name: "RSS", points: rss, label: shownLevels(rss) }];
   const sampled = process.live.some(({ low, high }) => low !== high);
-  if (live.length > 0) series.push({ name: "blocks", points: live, label: (sampled ? "~" : "") + levels(live) });
+  if (live.length > 0) series.push({ name: "blocks", points: live, label: (sampled ? "~" : "") + shownLevels(live) });
   const all = series.flatMap(({ points }) => points).map(({ seconds }) => seconds);
   const from = all.reduce((least, seconds) => Math.min(least, seconds), Infinity);
   const to = all.reduce((most, seconds) => Math.max(most, seconds), -Infinity);
@@ -58,13 +58,4 @@ function processLines(process: ProcessTimeline, answer: TimelineAnswer, { width,
         `${name.padEnd(8)}${padEnd(sparkline(points, room, { ascii, from, to }), room)}  ${label}`,
     ),
   ];
-}
-
-/** First, highest and last value, the highest only where it is neither. */
-function levels(points: readonly SparkPoint[]): string {
-  if (points.length === 0) return "unknown";
-  const first = points[0].value;
-  const last = points[points.length - 1].value;
-  const most = points.reduce((highest, { value }) => Math.max(highest, value), 0);
-  return formatLevels(most > 1.02 * Math.max(first, last) ? [first, most, last] : [first, last]);
 }

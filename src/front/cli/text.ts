@@ -2,6 +2,7 @@
  * Text for a terminal: colour, columns, wrapping, sparklines. Renderers put plain text together here and colour it last;
  * everything that comes from a program (source lines, arguments, paths) passes `clean` first.
  */
+import { formatLevels } from "../../base/format.ts";
 import type { Verdict } from "../../answers/index.ts";
 
 /** How the text will be shown. */
@@ -157,6 +158,15 @@ export function sparkline(
       return bars[Math.max(0, height - 1)];
     })
     .join("");
+}
+
+/** First, highest and last value, the highest only where it is neither: "8.00 → 10.1 → 9.00 MiB". */
+export function shownLevels(points: readonly SparkPoint[], highest = 0): string {
+  if (points.length === 0) return "unknown";
+  const first = points[0].value;
+  const last = points[points.length - 1].value;
+  const most = points.reduce((most, { value }) => Math.max(most, value), highest);
+  return formatLevels(most > 1.02 * Math.max(first, last) ? [first, most, last] : [first, last]);
 }
 
 const ASCII: Record<string, string> = {
