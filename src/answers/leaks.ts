@@ -103,7 +103,8 @@ export function reportOf(r: Recording, ranked: RankedSite): SiteReport {
   const features = r.table("siteFeatures");
   const row = ranked.rows[0];
   const process = features.process[row];
-  const interval = samplingInterval(r, process);
+  // Where every recorded block of the line is certain, so is a 0.
+  const interval = features.allocatedSampled[row] > 0 ? samplingInterval(r, process) : 0;
   const { claim, evidence, advice, unit } = describeSite(r, row);
   return {
     site: siteOf(r, ranked.site, ranked.id),
