@@ -7,6 +7,8 @@ import type { ByteSource } from "../../tide/container.ts";
 const SMALL_BYTES = 1024 * 1024;
 
 export class EventSources {
+  /** Of all files opened. */
+  bytes = 0;
   private readonly descriptors: number[] = [];
 
   /** Throws as the file system does. */
@@ -14,6 +16,7 @@ export class EventSources {
     const fd = openSync(path, "r");
     this.descriptors.push(fd);
     const { size } = fstatSync(fd);
+    this.bytes += size;
     if (size <= SMALL_BYTES) {
       const bytes = readFileSync(fd);
       closeSync(this.descriptors.pop()!);

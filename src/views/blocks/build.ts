@@ -7,6 +7,7 @@ import { tableBuilder } from "../../tide/writer.ts";
 import type { TableBuilder } from "../../tide/writer.ts";
 import type { Amount } from "./amounts.ts";
 import type { Program } from "./codes.ts";
+import { StackRows } from "./fold.ts";
 import type { JudgeFactory } from "./judge.ts";
 import { LiveListener } from "./live.ts";
 import { Replay } from "./replay.ts";
@@ -15,6 +16,12 @@ import { saneInterval } from "./threads.ts";
 
 /** A site that never had as much at once has no checkpoints. */
 const CHECKPOINT_FLOOR = 16 * 1024;
+/** A stack with less than this share of the process's bytes is told at its caller. Runs of hundreds of processes need fewer rows of each. */
+const ROOT_SHARE = 1e-4;
+const OTHER_SHARE = 1e-3;
+/** Rows of a process in `liveCurve`, at most. */
+const ROOT_CURVE = 400;
+const OTHER_CURVE = 100;
 
 /** One process image with its events, ready to be replayed. Times are seconds since the start of the run. */
 export interface ProcessBlocks {
@@ -74,10 +81,8 @@ export function buildBlocks(program: Program, processes: readonly ProcessBlocks[
 class BlockBuild {
   private readonly builders: { [N in BlockTable]: TableBuilder<N> };
   private readonly facts: ReplayFacts[] = [];
-  private readonly heaviestStack: Uint32Array;
-  /** Bytes of the heaviest stack, and whether they were live at a peak (then bytes allocated by others do not count). */
-  private readonly heaviestBytes: Float64Array;
-  private readonly heaviestIsPeak: Uint8Array;
+  private readonly rows: StackRows;
+  private readonly heaviest: HeaviestStacks;
   private readonly program: Program;
   private readonly processes: readonly ProcessBlocks[];
   private readonly judge: JudgeFactory;
@@ -95,10 +100,8 @@ class BlockBuild {
       checkpoints: tableBuilder("checkpoints"),
       siteFeatures: tableBuilder("siteFeatures"),
     };
-    const sites = program.siteCode.length;
-    this.heaviestStack = new Uint32Array(sites).fill(NONE);
-    this.heaviestBytes = new Float64Array(sites);
-    this.heaviestIsPeak = new Uint8Array(sites);
+    this.rows = new StackRows(program);
+    this.heaviest = new HeaviestStacks(program);
   }
 
   /** The process, and below it every process forked from it, each when this one's replay reaches the fork. */
@@ -114,7 +117,19 @@ class BlockBuild {
     const { program } = this;
     const { births } = file.header;
     const judge = this.judge();
-    const live = new LiveListener({ program, replay, judge, exact, start, end, births, window, parent: parent?.live });
+    const rows = process === 0 ? ROOT_CURVE : OTHER_CURVE;
+    const live = new LiveListener({
+      program,
+      replay,
+      judge,
+      exact,
+      start,
+      end,
+      births,
+      window,
+      rows,
+      parent: parent?.live,
+    });
     replay.run(judge.start(program, { process, exact, replay, start, end }), live);
     const endTime = Math.max(end, replay.time);
     live.finish(endTime);
@@ -127,38 +142,41 @@ class BlockBuild {
     const tables = Object.fromEntries(
       Object.entries(this.builders).map(([name, builder]) => [name, builder.finish()]),
     ) as unknown as Pick<Tables, BlockTable>;
-    return { tables, facts: this.facts, heaviestStack: this.heaviestStack };
+    return { tables, facts: this.facts, heaviestStack: this.heaviest.stack };
   }
 
   private writeTables(process: number, live: LiveListener, features: Row<"siteFeatures">[]): void {
-    const { builders } = this;
-    const peak: Amount = { bytes: 0, count: 0, variance: 0, sampled: 0, exactBytes: 0 };
-    for (let stack = 0; stack < live.amounts.stacks; stack++) {
-      if (live.isUntouched(stack)) continue;
-      const atPeak = live.peakAmount(stack);
-      const atEnd = live.amounts.atEnd(stack);
-      const born = live.amounts.allocated(stack);
-      if (atPeak.count > 0) builders.peakStacks.push({ process, stack, ...atPeak });
-      if (atEnd.count > 0) builders.endStacks.push({ process, stack, ...atEnd });
-      if (born.count > 0) builders.allocatedStacks.push({ process, stack, ...born });
-      this.weigh(stack, atPeak.bytes, born.bytes);
-      for (const column of AMOUNT_COLUMNS) peak[column] += atPeak[column];
-    }
+    const { builders, heaviest } = this;
+    const share = process === 0 ? ROOT_SHARE : OTHER_SHARE;
+    const peak = this.fillRows((stack) => (live.isUntouched(stack) ? undefined : live.peakAmount(stack)), share);
+    this.rows.forEach((stack, amount) => {
+      builders.peakStacks.push({ process, stack, ...amount });
+      heaviest.weigh(stack, amount.bytes, true);
+    });
+    this.fillRows((stack) => (live.isUntouched(stack) ? undefined : live.amounts.atEnd(stack)), share);
+    this.rows.forEach((stack, amount) => builders.endStacks.push({ process, stack, ...amount }));
+    this.fillRows((stack) => (live.isUntouched(stack) ? undefined : live.amounts.allocated(stack)), share);
+    this.rows.forEach((stack, amount) => {
+      builders.allocatedStacks.push({ process, stack, ...amount });
+      heaviest.weigh(stack, amount.bytes, false);
+    });
     for (const row of live.curveRows(peak)) builders.liveCurve.push({ process, ...row });
     for (const mark of live.marks) builders.marks.push({ process, ...mark });
     for (const row of features) builders.siteFeatures.push(row);
     this.writeCheckpoints(process, live, features);
   }
 
-  private weigh(stack: number, peakBytes: number, bornBytes: number): void {
-    const site = this.program.stackSite[stack]!;
-    const isPeak = peakBytes > 0 ? 1 : 0;
-    const bytes = isPeak === 1 ? peakBytes : bornBytes;
-    const known = this.heaviestIsPeak[site]!;
-    if (isPeak < known || (isPeak === known && bytes <= this.heaviestBytes[site]!)) return;
-    this.heaviestStack[site] = stack;
-    this.heaviestBytes[site] = bytes;
-    this.heaviestIsPeak[site] = isPeak;
+  /** Fills `rows`, folds them, and gives their sum. */
+  private fillRows(amountOf: (stack: number) => Amount | undefined, share: number): Amount {
+    const { rows } = this;
+    rows.clear();
+    for (let stack = 0; stack < this.program.stackParent.length; stack++) {
+      const amount = amountOf(stack);
+      if (amount) rows.set(stack, amount);
+    }
+    const total = rows.total();
+    rows.fold(total.bytes * share);
+    return total;
   }
 
   private writeCheckpoints(process: number, live: LiveListener, features: Row<"siteFeatures">[]): void {
@@ -173,7 +191,32 @@ class BlockBuild {
   }
 }
 
-const AMOUNT_COLUMNS = ["bytes", "count", "variance", "sampled", "exactBytes"] as const satisfies (keyof Amount)[];
+/** By site: its heaviest stack at some process's peak, else over the run. */
+class HeaviestStacks {
+  readonly stack: Uint32Array;
+  private readonly bytes: Float64Array;
+  /** 1: the bytes were alive at a peak; then bytes that others only allocated do not count. */
+  private readonly isPeak: Uint8Array;
+  private readonly stackSite: Uint32Array;
+
+  constructor(program: Program) {
+    const sites = program.siteCode.length;
+    this.stackSite = program.stackSite;
+    this.stack = new Uint32Array(sites).fill(NONE);
+    this.bytes = new Float64Array(sites);
+    this.isPeak = new Uint8Array(sites);
+  }
+
+  weigh(stack: number, bytes: number, isPeak: boolean): void {
+    const site = this.stackSite[stack]!;
+    const rank = isPeak ? 1 : 0;
+    const known = this.isPeak[site]!;
+    if (this.stack[site] !== NONE && (rank < known || (rank === known && bytes <= this.bytes[site]!))) return;
+    this.stack[site] = stack;
+    this.bytes[site] = bytes;
+    this.isPeak[site] = rank;
+  }
+}
 
 /** Whether every block of the file was recorded: no interval was in force when it began, at any chunk, or was set between. */
 function isExact({ header, threads }: EventFile): boolean {

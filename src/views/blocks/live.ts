@@ -8,8 +8,7 @@ import type { Judge } from "./judge.ts";
 import { PeakWatch } from "./peak.ts";
 import type { BlockListener, Replay } from "./replay.ts";
 
-/** Rows of a process in `liveCurve`, and instants in `checkpoints`, at most. */
-const CURVE_ROWS = 400;
+/** Instants of a process in `checkpoints`, at most. */
 const CHECKPOINTS = 100;
 /** A process with few births needs fewer checkpoints. */
 const BIRTHS_PER_CHECKPOINT = 2_000;
@@ -26,6 +25,8 @@ export interface LiveInput {
   end: number;
   /** Births expected, about. */
   births: number;
+  /** At most so many in `liveCurve`. */
+  rows: number;
   /** The RSS peak lies between these times. */
   window: { from: number; to: number };
   /** The parent's listener, standing at the fork. */
@@ -86,7 +87,7 @@ export class LiveListener implements BlockListener {
     const wanted = Math.floor(input.births / BIRTHS_PER_CHECKPOINT);
     const seconds = Math.max(0, input.end - input.start);
     // one row at the start, one at the end, one at the peak
-    this.curveStep = seconds / (CURVE_ROWS - 4);
+    this.curveStep = seconds / (input.rows - 4);
     this.checkpointStep = seconds / (Math.min(Math.max(wanted, FEWEST_CHECKPOINTS), CHECKPOINTS) - 2);
     this.nextRow = input.start;
     this.nextCheckpoint = input.start + this.checkpointStep;
