@@ -1,27 +1,33 @@
-// Bundles the command line into one file, so that it starts fast and needs no packages beside it.
+// Bundles the command line into one file, so that it starts fast and needs no packages beside it, and puts the small program that
+// starts it there (scripts/start.cjs). CommonJS, since Node loads it faster than a module and keeps its compiled code.
 import { build } from "esbuild";
-import { renameSync } from "node:fs";
+import { chmodSync, copyFileSync, mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
-const file = `${root}dist/tidegauge.mjs`;
-const unfinished = `${root}dist/tidegauge.${process.pid}.mjs`;
+const dist = `${root}dist/`;
+mkdirSync(dist, { recursive: true });
+
+// Whoever starts the tool in this moment finds the old file or the new one, never a half.
+const place = (unfinished, name) => renameSync(dist + unfinished, dist + name);
+const unfinished = `unfinished.${process.pid}.cjs`;
 
 await build({
   absWorkingDir: root,
   entryPoints: ["src/front/cli/main.ts"],
-  outfile: unfinished,
+  outfile: dist + unfinished,
   bundle: true,
   platform: "node",
-  format: "esm",
+  format: "cjs",
   target: "node20",
   minify: true,
   legalComments: "none",
   logLevel: "warning",
-  // commander is CommonJS and asks for Node's own modules by `require`.
-  banner: {
-    js: '#!/usr/bin/env node\nimport { createRequire as __createRequire } from "node:module"; const require = __createRequire(import.meta.url);',
-  },
+  // scripts/start.cjs passes it.
+  define: { "import.meta.url": "bundleUrl" },
 });
-// Whoever starts the tool in this moment finds the old bundle or the new one, never a half.
-renameSync(unfinished, file);
+place(unfinished, "bundle.cjs");
+copyFileSync(`${root}scripts/start.cjs`, dist + unfinished);
+chmodSync(dist + unfinished, 0o755);
+place(unfinished, "tidegauge.cjs");
+for (const name of readdirSync(dist)) if (name.endsWith(".cache")) rmSync(dist + name, { force: true });

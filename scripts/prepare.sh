@@ -32,7 +32,7 @@ newer() { # FILE SOURCES...: whether one of the sources is newer than FILE, or F
 
 packages='' bundle='' agent='' launcher=''
 newer node_modules/.package-lock.json package-lock.json && packages='npm packages'
-{ [ -n "$packages" ] || newer dist/tidegauge.mjs src scripts/build.mjs package.json; } && bundle='the bundle'
+{ [ -n "$packages" ] || newer dist/tidegauge.cjs src scripts/build.mjs scripts/start.cjs package.json; } && bundle='the bundle'
 ls agent/*.c > /dev/null 2>&1 && newer build/libtidegauge-agent.so agent scripts/agent-build.sh && agent='the agent'
 newer build/tidegauge-launch src/capture/run/launcher.c && launcher='the launcher'
 compiler=${CC:-cc}

@@ -1,9 +1,9 @@
 /** Where this installation has its parts, and what it was started with. */
-import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, mkdtempSync, readlinkSync, symlinkSync } from "node:fs";
 import { homedir, tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { crc32 } from "../../base/checksum.ts";
 import packageJson from "../../../package.json" with { type: "json" };
 
 /** The folder above `dist/`, where the bundle lies; running from source, the folder above `src/`. */
@@ -43,7 +43,7 @@ const SEPARATORS = /[\s:]/;
 export function loadableAgent(): string | undefined {
   const { agent } = installation;
   if (agent === undefined || !SEPARATORS.test(agent)) return agent;
-  const name = `agent-${createHash("sha256").update(agent).digest("hex").slice(0, 16)}.so`;
+  const name = `agent-${crc32(new TextEncoder().encode(agent)).toString(16)}.so`;
   const cache = join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "tidegauge");
   try {
     if (SEPARATORS.test(cache)) throw new Error("no better than the agent's own path");

@@ -69,4 +69,4 @@ function takeInherited(words: string[]): string[] {
   return words.slice(1);
 }
 
-process.exitCode = await main(takeInherited(process.argv.slice(2)));
+void main(takeInherited(process.argv.slice(2))).then((status) => (process.exitCode = status));

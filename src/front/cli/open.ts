@@ -3,6 +3,7 @@ import { statSync } from "node:fs";
 import { basename, resolve } from "node:path";
 import { openRecording, TideError, type Recording } from "../../answers/index.ts";
 import { createJudge } from "../../answers/verdict/judge.ts";
+import { optimiseFor } from "../../capture/run/compiler.ts";
 import { fileSource } from "../../capture/run/file-source.ts";
 import { finishRun } from "../../capture/run/finish.ts";
 import { holderOf } from "../../capture/run/folder.ts";
@@ -18,6 +19,7 @@ export interface Opened {
 
 /** Throws a Failure or a Refusal, in one sentence with the file's name, when it cannot be opened. */
 export function openFile(path: string): Opened {
+  optimiseFor(path);
   if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) return openFolder(path);
   return { name: path, recording: naming(path, () => openRecording(fileSource(path))) };
 }

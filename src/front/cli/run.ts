@@ -2,6 +2,7 @@
 import { type Command, Option } from "commander";
 import { closeSync, openSync, writeFileSync } from "node:fs";
 import { installation, loadableAgent } from "./installation.ts";
+import { keepCompiled, optimise, optimiseFor } from "../../capture/run/compiler.ts";
 import { reasonOf, statusOf } from "../../capture/run/refusal.ts";
 import type { Target } from "../../capture/run/program.ts";
 import type { RunPlace } from "../../capture/run/folder.ts";
@@ -27,6 +28,8 @@ const DEFAULT_OVERHEAD_PERCENT = 3;
 const LEAST_INTERVAL = 16;
 /** The dictionary and the staging regions of one thread need about this much. */
 const LEAST_MAX_SIZE = 1024 * 1024;
+/** After this time the recorder's own loop is worth optimising. */
+const LONG_RUN_SECONDS = 5;
 
 export function register(program: Command): void {
   program
@@ -143,11 +146,15 @@ async function run(target: Target, options: RunOptions): Promise<number> {
       status.erase();
       say(sentence);
     },
-    onLevel: (level) => status.show(level),
+    onLevel: (level) => {
+      if (level.seconds > LONG_RUN_SECONDS) optimise();
+      status.show(level);
+    },
     onStarted: () => void loadAnswering(),
   });
   status.erase();
   if (kept) await answer(place, options);
+  keepCompiled();
   return end.signal !== 0 ? 128 + end.signal : (end.exitCode ?? 1);
 }
 
@@ -167,6 +174,7 @@ async function loadAnswering() {
 async function answer(place: RunPlace, options: RunOptions): Promise<void> {
   try {
     const { createJudge, explain, finishRun, openFile, renderExplain } = await loadAnswering();
+    optimiseFor(place.folder);
     finishRun(place.folder, createJudge, { file: place.file, force: options.force === true });
     if (options.quiet && options.json === undefined) return;
     const value = explain(openFile(place.file).recording);
