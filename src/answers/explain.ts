@@ -19,7 +19,7 @@ export interface Finding extends SiteReport {
   readonly bytes: number;
   /** whether each turn left more behind */
   readonly growing: boolean;
-  /** whether a person should look at it: growth or a suspicion in the program's own lines, elsewhere only when it is large */
+  /** whether a person should look at it: a suspicion in the program's own lines, elsewhere only when it is large */
   readonly attention: boolean;
 }
 
@@ -76,6 +76,12 @@ function summaryOf(r: Recording, findings: readonly Finding[]): string | null {
   if (!seen || findings.some((finding) => finding.attention)) return null;
   const unseen = recorded.some((yes, row) => yes === 0 && pythonHex[row] !== 0);
   const where = unseen ? " in the processes that were recorded" : "";
+  const growing = findings.filter((finding) => finding.growing && finding.site.own);
+  if (growing.length > 0) {
+    return growing.every(({ verdict }) => verdict === "held")
+      ? `Nothing grew${where} but what is held on purpose.`
+      : null;
+  }
   if (findings.length > 0) return `Nothing grew${where}.`;
   return `Nothing grew${where}: no line had ${formatBytes(FLOOR_BYTES)} or more at a time.`;
 }

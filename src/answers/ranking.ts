@@ -16,7 +16,7 @@ export interface RankedSite {
 }
 
 /** What to read first; the healthy verdicts, which are not here, follow by size. */
-const SEVERITY: readonly Verdict[] = ["leaking", "native leak", "undecided", "cyclic garbage", "bounded cache"];
+const SEVERITY: readonly Verdict[] = ["leaking", "native leak", "undecided"];
 
 const NOT_GROWING: ReadonlySet<Verdict> = new Set(["recycled", "held by recursion", "warm-up", "minor"]);
 
@@ -77,16 +77,14 @@ function compare(r: Recording, a: number, b: number): number {
 function group(r: Recording, row: number): number {
   const verdict = verdictOf(r, row);
   const severity = SEVERITY.indexOf(verdict);
-  if (needsAttention(r, row)) return severity < 0 ? SEVERITY.length : severity;
+  if (needsAttention(r, row)) return severity;
   const foreign = isOwn(r, r.table("siteFeatures").site[row]) ? 0 : 1;
   return SEVERITY.length + 1 + foreign + (verdict === "minor" ? 2 : 0);
 }
 
-/** Whether a person should look at it: growth or a suspicion in the program's own lines, elsewhere only when it is large. */
+/** Whether a person should look at it: a suspicion in the program's own lines, elsewhere only when it is large. */
 export function needsAttention(r: Recording, row: number): boolean {
-  const suspect = SUSPECT.has(verdictOf(r, row));
-  if (isOwn(r, r.table("siteFeatures").site[row])) return suspect || grows(r, row);
-  return suspect && isLarge(r, row);
+  return SUSPECT.has(verdictOf(r, row)) && (isOwn(r, r.table("siteFeatures").site[row]) || isLarge(r, row));
 }
 
 const LARGE_BYTES = 1024 * 1024;

@@ -271,7 +271,8 @@ describe("the summary", () => {
       live: { bytes: MiB, count: 9 },
       features: { growthPerUnit: 1000, unit: 2, units: 99 },
     };
-    expect(summary({ sites: [site] })).toBeNull();
+    expect(summary({ sites: [site] })).toBe("Nothing grew but what is held on purpose.");
+    expect(summary({ sites: [{ ...site, verdict: "bounded cache" }] })).toBeNull();
   });
 });
 

@@ -26,8 +26,9 @@ export function offReason(image: Image): string | undefined {
   return OFF_REASONS[header.reason] ?? `the agent turned itself off (reason ${header.reason})`;
 }
 
-/** Memory below this share of the peak is not worth a sentence. */
-const WORTH_SHARE = 0.005;
+/** Memory below this, or this share of what was alive at the peak, is not worth a sentence. */
+const WORTH_BYTES = 1024 * 1024;
+const WORTH_SHARE = 0.01;
 
 /** `recorded` images with what their replay found, in step. */
 export function unseenOf(
@@ -75,7 +76,7 @@ function withoutPython(program: Program, peakStacks: Table<"peakStacks">): strin
     bytes += peakStacks.bytes[row]!;
     byLibrary.set(library, (byLibrary.get(library) ?? 0) + peakStacks.bytes[row]!);
   }
-  if (bytes === 0 || bytes < all * WORTH_SHARE) return undefined;
+  if (bytes < WORTH_BYTES || bytes < all * WORTH_SHARE) return undefined;
   const [library] = [...byLibrary].toSorted((a, b) => b[1] - a[1])[0]!;
   const where = library === "" ? "code" : byLibrary.size === 1 ? library : `${library} and others`;
   return `Lines of ${formatBytes(bytes)} at the peak: asked for by ${where} while no Python code of that thread was running.`;
