@@ -159,7 +159,7 @@ function tablesOf(run: RunFolder, judge: JudgeFactory): Tables {
   const rootPid = Number(run.facts.get("pid") ?? NaN);
   const complete = run.facts.get("complete") === "1";
   const end = complete ? Number(run.facts.get("seconds") ?? NaN) : lastHeard(run);
-  const images = findImages({ ...run, rootPid, end });
+  const images = findImages({ ...run, rootPid, end, maxRss: Number(run.facts.get("maxRssBytes") ?? NaN) });
   const recorded = images.filter(({ record }) => record !== undefined);
   const program = new ProgramBuilder(symbolResolver());
   const inputs = blockInputs(images, recorded, program, run.zero);

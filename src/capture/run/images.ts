@@ -46,6 +46,8 @@ export interface RunSeen {
   zero: number;
   /** When the run ended, or was last heard of. */
   end: number;
+  /** The largest RSS of the root and of the descendants that were waited for, bytes; NaN or absent: not known. */
+  maxRss?: number;
 }
 
 /** A forked process that calls exec within this time is the start of what it executes, not a program of its own. */
@@ -58,6 +60,9 @@ export function findImages(run: RunSeen): Image[] {
   const pids = new Set([...run.lines, ...run.records].map(({ pid }) => pid));
   const images = [...pids].flatMap((pid) => imagesOf(pid, run));
   const isRoot = (image: Image): number => (image.pid === run.rootPid ? 0 : 1);
+  // The kernel's own figure at the end, of a program that had no descendants: also of one that no agent could see the end of.
+  const only = images.length === 1 ? images[0]! : undefined;
+  if (only && run.maxRss! > 0) return [{ ...only, ...peakOf(only.samples, run.maxRss!, only.end) }];
   return images.toSorted((a, b) => isRoot(a) - isRoot(b) || a.start - b.start || a.pid - b.pid);
 }
 
@@ -180,7 +185,7 @@ function imageOf(
 const PEAK_SHARE = 0.005;
 const PEAK_BYTES = 128 * 1024;
 
-/** @param final VmHWM read at the very end, NaN: not read */
+/** @param final VmHWM read at the very end, NaN: not read. The kernel's counters are a few pages apart, so that a sample may be larger. */
 function peakOf(
   samples: readonly TimelineSample[],
   final: number,
@@ -188,8 +193,8 @@ function peakOf(
 ): Pick<Image, "peakRss" | "peakFinal" | "window"> {
   const hwms = samples.filter(({ hwm }) => hwm > 0);
   const sampled = hwms.length > 0 ? Math.max(...hwms.map(({ hwm }) => hwm)) : NaN;
-  const peakFinal = final >= (Number.isNaN(sampled) ? 0 : sampled);
-  const peakRss = peakFinal ? final : sampled;
+  const peakFinal = final > 0;
+  const peakRss = Math.max(peakFinal ? final : 0, sampled > 0 ? sampled : 0) || NaN;
   const nearly = peakRss - Math.max(peakRss * PEAK_SHARE, PEAK_BYTES);
   const from = hwms.findLast(({ hwm }) => hwm < nearly)?.time ?? -Infinity;
   const to = hwms.find(({ hwm }) => hwm >= peakRss)?.time ?? end;
