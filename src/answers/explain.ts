@@ -103,10 +103,13 @@ function unknowns(r: Recording, reports: readonly ProcessReport[]): string[] {
   return [...new Set(sentences)];
 }
 
+const NOT_PYTHON = /^no Python ran/;
+
 function withoutBlocks(reports: readonly ProcessReport[]): Map<string, number[]> {
   const byReason = new Map<string, number[]>();
   for (const { recorded, reason, pid } of reports) {
-    if (recorded) continue;
+    // A shell or a tool in a program's tree is no gap in what was seen of the program.
+    if (recorded || (NOT_PYTHON.test(reason ?? "") && reports.some((other) => other.recorded))) continue;
     const key = (reason ?? "it was not recorded").replace(/\.$/, "");
     byReason.set(key, [...(byReason.get(key) ?? []), pid]);
   }

@@ -36,7 +36,7 @@ export interface FileReport {
 
 export interface LinesAnswer extends About {
   readonly files: readonly FileReport[];
-  /** every file with recorded lines, also when `selector` chose one */
+  /** every file with recorded lines, the program's own first; also when `selector` chose one */
   readonly paths: readonly string[];
 }
 
@@ -60,10 +60,10 @@ const NOTHING: Sum = { bytes: 0, count: 0, variance: 0, sampled: 0, exactBytes: 
 
 export function lines(r: Recording, options: LinesOptions = {}): LinesAnswer {
   const byFile = hasBlocks(r) ? linesByFile(r) : new Map<string, FileSums>();
-  const paths = [...byFile.keys()];
+  const own = [...byFile.keys()].filter((path) => byFile.get(path)?.own);
+  const paths = [...own, ...[...byFile.keys()].filter((path) => !own.includes(path))];
   const { selector, context = 2 } = options;
   const cwd = r.facts.text("cwd");
-  const own = paths.filter((path) => byFile.get(path)?.own);
   const byDefault = own.length > 0 ? own : paths;
   const chosen = selector === undefined ? byDefault : paths.filter((path) => isFile(path, selector, cwd));
   return { ...about(r), files: chosen.map((path) => fileReport(r, path, byFile.get(path)!, context)), paths };

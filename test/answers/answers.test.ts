@@ -282,7 +282,12 @@ describe("what was not seen", () => {
     const spec: ProgramSpec = {
       facts: { complete: 0 },
       notMeasured: ["The GPU."],
-      processes: [{ dropped: 3 }, { pid: 7, ...worker }, { pid: 8, ...worker }],
+      processes: [
+        { dropped: 3 },
+        { pid: 7, ...worker },
+        { pid: 8, ...worker },
+        { pid: 9, ...worker, reason: "no Python ran in it (sh)" },
+      ],
     };
     expect(explain(recordingOf(spec)).unknown).toEqual([
       "The GPU.",

@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -24,6 +25,13 @@ function newer(): Uint8Array {
   const bytes = whole.slice();
   new DataView(bytes.buffer).setUint16(8, 99, true);
   return bytes;
+}
+
+/** A pipe that nobody writes to. */
+function pipe(): string {
+  const path = join(folder, "pipe");
+  execFileSync("mkfifo", [path]);
+  return path;
 }
 
 const noise = Uint8Array.from({ length: 5000 }, (_, i) => (i * 2_654_435_761) >>> 24);
@@ -59,6 +67,7 @@ describe("a file that is no recording is refused in one sentence", () => {
     ["cut by one byte", () => fileOf("cut1.tide", whole.subarray(0, whole.length - 1)), /^cut1\.tide: /],
     ["from a newer version", () => fileOf("newer.tide", newer()), /^newer\.tide: .*newer/],
     ["a folder", () => folder, /folder/],
+    ["a pipe", pipe, /not a file/],
     ["a device", () => "/dev/null", /not a file/],
   ];
   test.each(cases)("%s", (_, make, sentence) => {

@@ -213,7 +213,7 @@ const children: ProgramSpec = {
       argv: "/bin/sh\0-c\0ls /tmp",
       pythonHex: 0,
       recorded: 0,
-      reason: "not Python",
+      reason: "no Python ran in it (sh)",
       peakRss: 1.5 * MiB,
       start: 0.1,
       end: 0.2,

@@ -1,12 +1,13 @@
 /** A recording on disk as the reader wants it. */
-import { fstatSync, openSync, readSync } from "node:fs";
+import { constants, fstatSync, openSync, readSync } from "node:fs";
 import type { ByteSource } from "../../tide/container.ts";
 import { Refusal, reasonOf, statusOf } from "./refusal.ts";
 
 /** Throws a Refusal when the file cannot be opened. It stays open as long as the process lives: recordings are read on demand. */
 export function fileSource(path: string): ByteSource {
   try {
-    const fd = openSync(path, "r");
+    // Without O_NONBLOCK a pipe would wait for a writer that never comes.
+    const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
     const stat = fstatSync(fd);
     if (!stat.isFile()) throw new Refusal(2, `cannot read ${path}: it is not a file`);
     return {

@@ -66,6 +66,8 @@ function fileText(path: string, left: number, place: SourcePlace): string {
 
 /** What follows `-c`, as its own word or attached to the option. */
 function commandText(argv: readonly string[]): string {
+  // The -c of a shell is no Python.
+  if (!/(?:^|\/)(?:python|pypy)[^/]*$/.test(argv[0] ?? "")) return "";
   const at = argv.findIndex((word, i) => i > 0 && /^-[A-Za-z]*c/.test(word));
   if (at < 0) return "";
   const attached = argv[at]!.replace(/^-[A-Za-z]*?c/, "");
