@@ -92,5 +92,6 @@ describe("a file that is no recording is refused in one sentence", () => {
     const [message, status] = refusal(join(folder, "old.tide.run"));
     expect(status).toBe(2);
     expect(message).toMatch(/old\.tide\.run/);
+    expect(refusal(join(folder, "old.tide"))[0]).toMatch(/old\.tide\.run/);
   });
 });

@@ -20,7 +20,10 @@ export interface Opened {
 /** Throws a Failure or a Refusal, in one sentence with the file's name, when it cannot be opened. */
 export function openFile(path: string): Opened {
   optimiseFor(path);
-  if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) return openFolder(path);
+  const there = statSync(path, { throwIfNoEntry: false });
+  if (there?.isDirectory()) return openFolder(path);
+  // The recorder died before it could make the recording: its folder has all that there is.
+  if (!there && statSync(`${path}.run`, { throwIfNoEntry: false })?.isDirectory()) return openFolder(`${path}.run`);
   return { name: path, recording: naming(path, () => openRecording(fileSource(path))) };
 }
 
