@@ -67,6 +67,20 @@ export class Amounts {
     if (!this.exact) this.removeSample(site, size, weight, bornAt);
   }
 
+  /** A block that was born and died at once: part of what was made, and alive for a moment. */
+  addTransient(site: number, size: number, weight: number, sequence: number, time: number): void {
+    const { sums } = this;
+    const at = site * COLUMNS;
+    if (this.exact && sums[at + LIVE]! + size <= sums[at + PEAK]!) {
+      sums[at + MADE]! += size;
+      sums[at + MADE_COUNT]! += 1;
+      return;
+    }
+    this.add(site, size, weight, sequence);
+    this.notePeak(site, sequence, time);
+    this.remove(site, size, weight, sequence);
+  }
+
   /** After a birth: is it the most so far? */
   notePeak(site: number, sequence: number, time: number): void {
     const { sums } = this;

@@ -131,7 +131,7 @@ export class Clock {
       else if (kind === STEP.other) this.callFrom(path, shared, stack, sequence);
       else this.callDeeper(path, shared, stack, sequence);
     }
-    path.sizes.length = 0;
+    path.forgetSizes();
     this.direct(path, size, sequence, true);
   }
 
@@ -189,7 +189,7 @@ export class Clock {
   }
 
   private sameStack(path: Path, size: number, sequence: number): void {
-    if (this.places.loopOf(path.stack) !== NONE) this.direct(path, size, sequence, false);
+    if (this.places.tellableLoopOf(path.stack) !== NONE) this.direct(path, size, sequence, false);
   }
 
   /**
@@ -198,8 +198,8 @@ export class Clock {
    */
   private direct(path: Path, size: number, sequence: number, fresh: boolean): void {
     const { places, patterns } = this;
-    const loop = places.loopOf(path.stack);
-    if (loop === NONE || places.isHiddenByFold(path.stack, loop)) return;
+    const loop = places.tellableLoopOf(path.stack);
+    if (loop === NONE) return;
     const innermost = path.depth - 1;
     if (this.learning) {
       this.learn(path, innermost, size);
@@ -221,18 +221,18 @@ export class Clock {
         this.turn(path, loop, sequence);
       }
       path.anchored[innermost] = 1;
-      path.sizes.push(size);
+      path.noteSize(size);
       return;
     }
-    if (patterns.repeatsSizes(path.stack) && !path.sizes.includes(size)) {
-      if (path.sizes.length < 16) path.sizes.push(size);
+    if (patterns.repeatsSizes(path.stack) && !path.hasSize(size)) {
+      path.noteSize(size);
       return;
     }
     const hidden = this.outermostHidden(loop);
     if (hidden === NONE) return;
     this.turn(path, hidden, sequence);
     path.anchored[innermost] = 1;
-    path.sizes.push(size);
+    path.noteSize(size);
   }
 
   private learn(path: Path, at: number, size: number): void {
@@ -269,7 +269,7 @@ export class Clock {
     const { stack } = path;
     this.execution(path, at, sequence);
     if (path.depth > at + 1) this.open(path, at + 1, stack, sequence);
-    path.sizes.length = 0;
+    path.forgetSizes();
   }
 
   private certainTurn(path: Path, at: number): void {

@@ -33,7 +33,8 @@ export interface Repetitions {
   roots: ReadonlyMap<number, Turns>;
   marks: ReadonlyMap<string, Turns>;
   isMainThread: (thread: number) => boolean;
-  /** Number of the program's last birth. */
+  /** Numbers of the program's first and last birth. */
+  firstBirth: number;
   lastBirth: number;
 }
 
@@ -55,6 +56,13 @@ export class Drivers {
   /** undefined: nothing repeats often enough for a trend. */
   find(history: SiteHistory): Driver | undefined {
     if (history.blocks === 0) return undefined;
+    const driver = this.search(history);
+    // What the interpreter does before and after the program repeats nothing that the program could change.
+    const { firstBirth, lastBirth } = this.from;
+    return driver && driver.last >= firstBirth && driver.start <= lastBirth ? driver : undefined;
+  }
+
+  private search(history: SiteHistory): Driver | undefined {
     return this.byMarks(history) ?? this.byOneActivation(history) ?? this.byThreads(history) ?? this.bySeveral(history);
   }
 

@@ -58,6 +58,14 @@ export class SiteHistory {
     if ((scramble(sequence) & this.mask) === 0) this.keep(sequence, bytes, stack, thread, moved);
   }
 
+  /** A block was born and died at once; `live` without it. */
+  transient(sequence: number, live: number, variance: number, made: number, bytes: number, stack: number, thread: number): void {
+    this.birth(sequence, live + bytes, variance, made, bytes, stack, thread, false);
+    const last = this.slices - 1;
+    if (live < this.least[last]!) this.least[last] = live;
+    if (this.blocks > 0 && this.born[this.blocks - 1] === sequence) this.died[this.blocks - 1] = sequence;
+  }
+
   /** The block with this birth number died before the birth after `sequence`; `live` bytes of the site are left. */
   death(bornAt: number, sequence: number, live: number, variance: number, made: number): void {
     const last = this.slices - 1;

@@ -10,7 +10,7 @@ import { NONE } from "../../base/brand.ts";
 import type { Row } from "../../tide/schema.ts";
 import type { Program } from "../../views/blocks/codes.ts";
 import type { Judge, JudgeContext, JudgeFactory } from "../../views/blocks/judge.ts";
-import type { BlockListener } from "../../views/blocks/replay.ts";
+import type { BlockListener, Replay } from "../../views/blocks/replay.ts";
 import { Amounts } from "./amounts.ts";
 import { Births } from "./births.ts";
 import { Counts } from "./counts.ts";
@@ -30,6 +30,7 @@ export const createJudge: JudgeFactory = () => new ProcessJudge();
 class ProcessJudge implements Judge, BlockListener {
   private program!: Program;
   private context!: JudgeContext;
+  private replay!: Replay;
   private places!: Places;
   private amounts!: Amounts;
   private births!: Births;
@@ -50,6 +51,7 @@ class ProcessJudge implements Judge, BlockListener {
   start(program: Program, context: JudgeContext): BlockListener {
     this.program = program;
     this.context = context;
+    this.replay = context.replay;
     this.places = new Places(program);
     const sites = program.siteCode.length;
     this.amounts = new Amounts(sites, context.exact);
@@ -65,18 +67,13 @@ class ProcessJudge implements Judge, BlockListener {
     const sequence = ++this.sequence;
     const { amounts, pending } = this;
     const site = this.program.stackSite[stack]!;
-    let replaced = -1;
-    if (this.ending.isProgram(stack, thread, sequence)) {
-      if (replaces !== NONE) replaced = pending.takeLast(replaces, site);
-      if (pending.count > 0) this.settle();
-      this.ending.programBirth(sequence);
-    } else if (this.ending.otherBirth(thread, pending.count, this.context.replay.live.count)) this.settle();
-
+    const replaced = replaces === NONE ? -1 : pending.takeLast(replaces, site);
+    this.noteOwner(sequence, stack, thread);
     amounts.add(site, size, weight, sequence);
     let history = this.histories[site];
     if (history === undefined && amounts.live(site) >= FOLLOWED) history = this.histories[site] = new SiteHistory();
     if (replaced >= 0) amounts.remove(site, pending.sizes[replaced]!, pending.weights[replaced]!, pending.bornAt[replaced]!);
-    amounts.notePeak(site, sequence, this.context.replay.time);
+    amounts.notePeak(site, sequence, this.replay.time);
     if (history !== undefined) {
       const bytes = size * weight;
       const made = amounts.made(site) - bytes;
@@ -85,13 +82,27 @@ class ProcessJudge implements Judge, BlockListener {
     }
     if (slot >= this.bornAt.length) this.growSlots(slot);
     this.bornAt[slot] = sequence;
-    this.milestones.birth(sequence, this.context.replay.time, size * weight);
-    this.counts?.add(stack, size, weight);
-    this.births.add(stack, thread, size, this.context.replay.continues);
+    this.passOn(sequence, stack, thread, size, weight);
+  }
+
+  transient(stack: number, thread: number, size: number, weight: number): void {
+    const sequence = ++this.sequence;
+    const { amounts } = this;
+    const { time } = this.replay;
+    const site = this.program.stackSite[stack]!;
+    this.noteOwner(sequence, stack, thread);
+    amounts.addTransient(site, size, weight, sequence, time);
+    const bytes = size * weight;
+    const history = this.histories[site];
+    if (history !== undefined) {
+      const made = amounts.made(site) - bytes;
+      history.transient(sequence, amounts.live(site), amounts.variance(site), made, bytes, stack, thread);
+    }
+    this.passOn(sequence, stack, thread, size, weight);
   }
 
   died(slot: number): void {
-    const { live } = this.context.replay;
+    const { live } = this.replay;
     const site = this.program.stackSite[live.stackOf(slot)]!;
     this.pending.add(slot, site, this.bornAt[slot]!, live.sizeOf(slot), live.weightOf(slot), this.sequence);
     this.bornAt[slot] = 0;
@@ -121,8 +132,24 @@ class ProcessJudge implements Judge, BlockListener {
       marks: this.marks,
       pending: this.pending,
       survivors: this.bornAt,
-      siteOfSlot: (slot) => this.program.stackSite[this.context.replay.live.stackOf(slot)]!,
+      siteOfSlot: (slot) => this.program.stackSite[this.replay.live.stackOf(slot)]!,
     });
+  }
+
+  /** The program goes on: then the deaths that wait are no part of its end. */
+  private noteOwner(sequence: number, stack: number, thread: number): void {
+    const { ending, pending } = this;
+    if (ending.isProgram(stack, thread, sequence)) {
+      ending.programBirth(sequence);
+      if (pending.count > 0) this.settle();
+    } else if (ending.otherBirth(thread, pending.count, this.replay.live.count)) this.settle();
+  }
+
+  private passOn(sequence: number, stack: number, thread: number, size: number, weight: number): void {
+    const { replay } = this;
+    this.milestones.birth(sequence, replay.time, size * weight);
+    this.counts?.add(stack, size, weight);
+    this.births.add(stack, thread, size, replay.continues);
   }
 
   /** Deaths since the program's last birth take effect. */

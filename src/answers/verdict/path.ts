@@ -4,6 +4,7 @@ import { NONE } from "../../base/brand.ts";
 import { SIZES } from "./patterns.ts";
 
 const FIRST_DEPTH = 32;
+const MOST_SIZES = 16;
 
 /** An activation of a generator that is not running. */
 export interface Suspended {
@@ -45,12 +46,26 @@ export class Path {
   repeats = new Uint32Array(FIRST_DEPTH);
   /** While patterns are learned: blocks that the running execution made, by size. */
   made = new Uint32Array(FIRST_DEPTH * SIZES);
-  /** Sizes seen at this stack since the last turn. */
-  readonly sizes: number[] = [];
+  /** Sizes seen at this stack since the last turn, as far as there is room. */
+  private readonly sizes = new Float64Array(MOST_SIZES);
+  private sizeCount = 0;
   readonly suspended = new Map<number, Suspended>();
 
   constructor(thread: number) {
     this.thread = thread;
+  }
+
+  forgetSizes(): void {
+    this.sizeCount = 0;
+  }
+
+  noteSize(size: number): void {
+    if (this.sizeCount < MOST_SIZES) this.sizes[this.sizeCount++] = size;
+  }
+
+  hasSize(size: number): boolean {
+    for (let i = 0; i < this.sizeCount; i++) if (this.sizes[i] === size) return true;
+    return false;
   }
 
   /** Makes room for that many frames. */

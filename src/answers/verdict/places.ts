@@ -53,6 +53,10 @@ export class Places {
   private readonly frameLoop: Uint8Array;
   /** By stack: 1 + the innermost stack of its own frames outwards that stands in a loop; 0 none, UNKNOWN not asked yet. */
   private readonly loops: Uint32Array;
+  /** The same, NONE where a folded recursion hides whether that loop turns; 1 + NONE = 0. */
+  private readonly tellable: Uint32Array;
+  /** By stack: the stack that came after it the last time, and how. */
+  private readonly following: Uint32Array;
   private readonly cacheFrom = new Uint32Array(CACHE).fill(NONE);
   private readonly cacheTo = new Uint32Array(CACHE).fill(NONE);
   private readonly cacheStep = new Uint32Array(CACHE);
@@ -69,6 +73,8 @@ export class Places {
     this.isFolded = new Uint8Array(stacks);
     this.frameLoop = new Uint8Array(program.frameCode.length);
     this.loops = new Uint32Array(stacks).fill(NONE);
+    this.tellable = new Uint32Array(stacks).fill(NONE);
+    this.following = new Uint32Array(stacks * 2).fill(NONE);
     const usersDepth = new Int32Array(stacks);
     for (let stack = 0; stack < stacks; stack++) this.describe(stack, usersDepth);
   }
@@ -114,6 +120,16 @@ export class Places {
     return loops[stack]! - 1 >>> 0;
   }
 
+  /** As loopOf, but NONE where rounds of a folded recursion lie between: then births do not show whether the loop turned. */
+  tellableLoopOf(stack: number): number {
+    const known = this.tellable[stack]!;
+    if (known !== NONE) return (known - 1) >>> 0;
+    const loop = this.loopOf(stack);
+    const told = loop !== NONE && this.isHiddenByFold(stack, loop) ? NONE : loop;
+    this.tellable[stack] = told + 1;
+    return told;
+  }
+
   private findLoop(stack: number): void {
     const { loops } = this;
     const { stackParent } = this.program;
@@ -150,6 +166,13 @@ export class Places {
 
   /** From one stack to another, different one: `kindOf` and `sharedOf` read the answer. */
   step(from: number, to: number): number {
+    const { following } = this;
+    if (following[from * 2] === to) return following[from * 2 + 1]!;
+    following[from * 2] = to;
+    return (following[from * 2 + 1] = this.findStep(from, to));
+  }
+
+  private findStep(from: number, to: number): number {
     const at = (Math.imul(from, 0x9e37_79b1) ^ Math.imul(to, 0x85eb_ca6b)) >>> 17;
     if (this.cacheFrom[at] === from && this.cacheTo[at] === to) return this.cacheStep[at]!;
     const step = this.compare(from, to);

@@ -82,6 +82,7 @@ function follow(run: Replayed): Map<number, Followed> {
     roots: births.roots,
     marks,
     isMainThread: (thread) => ending.isMain(thread),
+    firstBirth: ending.firstBirth,
     lastBirth: ending.lastBirth,
   });
   const followed = new Map<number, Followed>();

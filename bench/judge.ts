@@ -1,0 +1,71 @@
+/**
+ * What the judge costs, on real programs: nanoseconds per event of the replay without and with it, and the heap that it holds.
+ *
+ *     npx esbuild bench/judge.ts --bundle --platform=node --format=esm --outfile=build/judge.mjs
+ *     node --expose-gc build/judge.mjs [--interval BYTES] PYTHON PROGRAM [ARGUMENTS …]
+ *
+ * The program is run once under the agent alone; its event file goes to the temporary folder.
+ */
+
+import { spawnSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { createJudge } from "../src/answers/verdict/judge.ts";
+import { fileSource } from "../src/capture/run/file-source.ts";
+import { openEvents } from "../src/tide/events.ts";
+import { ProgramBuilder } from "../src/views/blocks/codes.ts";
+import { Replay } from "../src/views/blocks/replay.ts";
+import type { BlockListener } from "../src/views/blocks/replay.ts";
+
+const AGENT = resolve("build/libtidegauge-agent.so");
+const SILENT: BlockListener = { born: () => {}, died: () => {}, transient: () => {} };
+
+const words = process.argv.slice(2);
+const interval = words[0] === "--interval" ? Number(words.splice(0, 2)[1]) : 0;
+const folder = mkdtempSync(join(tmpdir(), "tidegauge-judge-"));
+try {
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, "settings"), interval > 0 ? `mode=interval\ninterval=${interval}\n` : "mode=exact\n");
+  const env = { ...process.env, LD_PRELOAD: AGENT, TIDEGAUGE_RUN: folder };
+  spawnSync(words[0]!, words.slice(1), { env, stdio: ["ignore", "ignore", "inherit"] });
+  const names = readdirSync(folder).filter((name) => name.endsWith(".events"));
+  for (const name of names) measure(join(folder, name));
+} finally {
+  if (!process.env.KEEP) rmSync(folder, { recursive: true }); else console.log(folder);
+}
+
+function measure(path: string): void {
+  const file = openEvents(fileSource(path));
+  const builder = new ProgramBuilder();
+  const { stackOfNode } = builder.addProcess(file.dictionary, file.header.pythonHex);
+  const program = builder.finish();
+  const clock = { tick: file.header.start.tick, seconds: 0, secondsPerTick: 1e-9 };
+  const exact = interval === 0;
+  const bare = new Replay({ file, stackOfNode, clock });
+  const alone = nanoseconds(() => bare.run(SILENT, SILENT));
+  const events = bare.sequence + bare.deaths;
+  const judged = new Replay({ file, stackOfNode, clock });
+  const judge = createJudge();
+  globalThis.gc?.();
+  const before = process.memoryUsage();
+  const listener = judge.start(program, { process: 0, exact, replay: judged, start: 0, end: 1 });
+  const listening = nanoseconds(() => judged.run(listener, SILENT));
+  globalThis.gc?.();
+  const after = process.memoryUsage();
+  let sites = 0;
+  const finishing = nanoseconds(() => (sites = judge.finish(1).length));
+  const per = (spent: number): string => `${(spent / events).toFixed(1)} ns/event`;
+  console.log(
+    `${(events / 1e6).toFixed(2)} M events, ${program.stackParent.length} stacks, ${sites} sites, ${bare.live.slots} slots: ` +
+      `replay ${per(alone)}, judge ${per(listening - alone)}, finish ${(finishing / 1e6).toFixed(0)} ms, ` +
+      `${((after.heapUsed + after.arrayBuffers - before.heapUsed - before.arrayBuffers) / 2 ** 20).toFixed(1)} MiB`,
+  );
+}
+
+function nanoseconds(work: () => void): number {
+  const before = process.cpuUsage();
+  work();
+  const { user, system } = process.cpuUsage(before);
+  return (user + system) * 1000;
+}
