@@ -1,7 +1,7 @@
 /** From what the user asked for to the command that is started, with everything that can be found wrong before it is. */
 import { readdirSync, statSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
-import { findExecutable, findObstacle, parseElfHead, readHead, type Obstacle } from "./executable.ts";
+import { findExecutable, findObstacle, parseElfHead, parseShebang, readHead, type Obstacle } from "./executable.ts";
 import { Refusal, reasonOf, statusOf } from "./refusal.ts";
 
 export type Target =
@@ -19,6 +19,8 @@ export interface Program {
   /** What the recording is called after: a word that is safe in a file name. */
   name: string;
   obstacle: Obstacle;
+  /** The interpreter is a script (a version manager's shim) that works out which Python to become; its helpers are not the program's. */
+  throughScript: boolean;
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -36,7 +38,14 @@ export function prepareProgram(target: Target, python: string | undefined, env: 
         : ["-c", target.code, ...target.args];
   // `-mNAME` may have been one word: only what follows it is surely the user's own.
   const tail = target.kind === "script" ? words.length : target.args.length;
-  return { file, argv: [name, ...words], tail, name: nameOf(target), obstacle: findObstacle(file, env.PATH ?? "") };
+  return {
+    file,
+    argv: [name, ...words],
+    tail,
+    name: nameOf(target),
+    obstacle: findObstacle(file, env.PATH ?? ""),
+    throughScript: isShim(file),
+  };
 }
 
 function prepareCommand(argv: string[], env: Environment): Program {
@@ -44,7 +53,27 @@ function prepareCommand(argv: string[], env: Environment): Program {
   const file = findExecutable(word, env.PATH ?? "");
   if (!file) throw new Refusal(2, `cannot run ${word}: ${whyNotExecutable(word)}`);
   const obstacle = findObstacle(file, env.PATH ?? "");
-  return { file, argv, tail: argv.length, name: safeName(basename(word)), obstacle };
+  const throughScript = isShim(file) || isShim(interpreterOf(file, env.PATH ?? "") ?? "");
+  return { file, argv, tail: argv.length, name: safeName(basename(word)), obstacle, throughScript };
+}
+
+/** A script by the name of an interpreter. */
+function isShim(file: string): boolean {
+  return /python|pypy/i.test(basename(file)) && shebangOf(file) !== undefined;
+}
+
+/** What a script's first line names, as a file. */
+function interpreterOf(file: string, path: string): string | undefined {
+  const shebang = shebangOf(file);
+  return shebang?.viaPath ? findExecutable(shebang.command, path) : shebang?.command;
+}
+
+function shebangOf(file: string) {
+  try {
+    return parseShebang(readHead(file));
+  } catch {
+    return undefined;
+  }
 }
 
 function whyNotExecutable(word: string): string {

@@ -57,7 +57,8 @@ export async function record(plan: RecordPlan): Promise<Recorded> {
   const { pid } = launched;
   const oomKillsBefore = oomKills(limits.cgroup);
   journal.facts({ pid });
-  const tree = new ProcessTree(plan.place.folder, { pid, argv: plan.program.argv }, (line) => journal.process(line));
+  const { argv, throughScript } = plan.program;
+  const tree = new ProcessTree(plan.place.folder, { pid, argv, throughScript }, (line) => journal.process(line));
   const suspend = stopTogether();
   const sampler = new Sampler(tree, journal, pid, limits.cgroup, now, (level) => {
     suspend(tree.isStopped(pid), level.seconds);

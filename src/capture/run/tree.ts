@@ -2,8 +2,8 @@
  * The processes of a run: the root, its descendants as /proc shows them, and those that the agent's files name (a daemon that left its
  * parent is no child any more). Every process is read through files that stay open.
  */
-import { closeSync, openSync, readSync } from "node:fs";
-import { join } from "node:path";
+import { closeSync, openSync, readlinkSync, readSync } from "node:fs";
+import { basename, join } from "node:path";
 import { parseAgentFileName, type ProcessLine } from "../../tide/runfolder.ts";
 import {
   parseChildren,
@@ -45,6 +45,9 @@ const SETTLED_SECONDS = 0.03;
 /** A falling high-water mark later than this after the first look is an exec worth a line of its own. */
 const STARTING_SECONDS = 0.3;
 
+/** A shim that takes longer is no shim. */
+const STARTING_LIMIT_SECONDS = 2;
+
 export class ProcessTree {
   readonly #folder: string;
   readonly #root: number;
@@ -53,9 +56,15 @@ export class ProcessTree {
   /** PIDs that ended, with the start time of the process: a zombie and an event file are there for longer than their process. */
   readonly #gone = new Map<number, number>();
   #turn = 0;
+  #isStarting: boolean;
 
-  /** `tell` gets the comings and goings, in order. */
-  constructor(folder: string, root: { pid: number; argv: string[] }, tell: (line: ProcessLine) => void) {
+  /** `tell` gets the comings and goings, in order. `throughScript`: the root's descendants count from when it has become Python. */
+  constructor(
+    folder: string,
+    root: { pid: number; argv: string[]; throughScript: boolean },
+    tell: (line: ProcessLine) => void,
+  ) {
+    this.#isStarting = root.throughScript;
     this.#folder = folder;
     this.#root = root.pid;
     this.#tell = tell;
@@ -98,6 +107,8 @@ export class ProcessTree {
 
   /** Looks for processes not known yet and answers with their PIDs. `fileNames`: what the run folder holds. */
   discover(time: number, fileNames: readonly string[]): number[] {
+    if (this.#isStarting) this.#isStarting = time < STARTING_LIMIT_SECONDS && !isPython(this.#root);
+    if (this.#isStarting) return [];
     const known = new Set(this.#watched.keys());
     const parents = [...this.#watched.values()];
     for (let i = 0; i < Math.min(PARENTS_A_STEP, parents.length); i++) {
@@ -198,6 +209,14 @@ export class ProcessTree {
     const signal = known ? exitStatus & 0x7f : -1;
     const exitCode = known && signal === 0 ? (exitStatus >> 8) & 0xff : -1;
     this.#tell({ kind: "end", pid: watched.pid, time, exitCode, signal });
+  }
+}
+
+function isPython(pid: number): boolean {
+  try {
+    return /python|pypy/i.test(basename(readlinkSync(`/proc/${pid}/exe`)));
+  } catch {
+    return false;
   }
 }
 
