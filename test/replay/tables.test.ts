@@ -94,10 +94,11 @@ function waves(): Uint8Array {
 
 const mean = (values: number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
 
-describe("the stacks at the peak", () => {
-  const peak = (from: number, to: number): Built =>
-    build([{ bytes: waves(), window: { from: from / 1e6, to: to / 1e6 } }]);
+/** The peak of `waves` when RSS was highest between two microseconds. */
+const peak = (from: number, to: number): Built =>
+  build([{ bytes: waves(), window: { from: from / 1e6, to: to / 1e6 } }]);
 
+describe("the stacks at the peak", () => {
   test("are those at the heap's maximum, when RSS was highest at some unknown time", () => {
     const built = peak(-Infinity, Infinity);
     expect(rowsOf(built, "peakStacks")).toEqual([`a ${400 * KiB}/1`, `b ${100 * KiB}/1`]);
