@@ -1,5 +1,5 @@
 /** The first answer as text: what happened in two lines, what to do in the next five, the rest below. */
-import { formatCount, formatEstimate } from "../../base/format.ts";
+import { formatCount, formatEstimate, formatInterval } from "../../base/format.ts";
 import type { Amount, ExplainAnswer } from "../../answers/index.ts";
 import { INDENT, findingLines, headLines, shownSite, sourceColumn } from "./text-parts.ts";
 import { processLines } from "./text-processes.ts";
@@ -85,9 +85,9 @@ function ownerLines(answer: ExplainAnswer, size: Size, width: number, paint: Pai
   // One owner that is a small part is in the findings anyway.
   if (owners.length === 0 || (owners.length === 1 && !all && owners[0].bytes < ALONE_SHARE * (peak.rssBytes ?? 0)))
     return [];
-  const amounts = owners.map((owner) => formatEstimate(owner));
+  const amounts = owners.map(amountText);
   const sources = owners.map(({ site }) => clean(site.source ?? ""));
-  const rest = !all && peak.elsewhere && matters(peak.elsewhere) ? formatEstimate(peak.elsewhere) : undefined;
+  const rest = !all && peak.elsewhere && matters(peak.elsewhere) ? amountText(peak.elsewhere) : undefined;
   const amountWidth = Math.max(...[...amounts, rest ?? ""].map(textWidth));
   const room = width - INDENT - amountWidth - 2;
   // The place takes what the longest source leaves, and two fifths of the width at least.
@@ -102,6 +102,13 @@ function ownerLines(answer: ExplainAnswer, size: Size, width: number, paint: Pai
   });
   if (rest !== undefined) lines.push(`${padStart(rest, amountWidth)}  ${cut(ELSEWHERE, room)}`);
   return lines.map((line, i) => (i === 0 ? "At the peak" : "").padEnd(INDENT) + line);
+}
+
+/** A wide interval is shown, a narrow one says no more than the "~". */
+const WIDE = 0.2;
+
+function amountText(amount: Amount): string {
+  return amount.high - amount.low > WIDE * amount.bytes ? formatInterval(amount) : formatEstimate(amount);
 }
 
 const ELSEWHERE = "Python's start-up and libraries (no line of yours)";

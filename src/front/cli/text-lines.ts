@@ -10,7 +10,8 @@ import type { Painter, TextOptions } from "./text.ts";
 const FILES = 5;
 const LINES = 60;
 
-const LEGEND = "peak: most at a time   left: alive at the end   made: over the whole run";
+const LEGEND = "peak: most at a time   left: alive at the end   made: in the whole run";
+const SAMPLED = "   ~ sampled";
 
 export function renderLines(answer: LinesAnswer, options: TextOptions): string {
   const paint = painter(options.color);
@@ -24,7 +25,8 @@ export function renderLines(answer: LinesAnswer, options: TextOptions): string {
   if (answer.files.length === 0)
     return finishText([...lines, "", "No line asked for memory that was recorded."], options);
   const files = options.full ? answer.files : answer.files.slice(0, FILES);
-  lines.push(paint("dim", cut(LEGEND, options.width)));
+  const sampled = answer.recording.mode === "sampled" ? SAMPLED : "";
+  lines.push(paint("dim", cut(LEGEND + sampled, options.width)));
   for (const file of files) lines.push("", ...fileLines(file, answer.program.cwd, options, paint));
   const left = answer.files.length - files.length;
   if (left > 0) lines.push("", `${formatCount(left)} more files with --full.`);
