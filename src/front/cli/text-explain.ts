@@ -3,7 +3,18 @@ import { formatCount, formatEstimate, formatInterval } from "../../base/format.t
 import type { Amount, ExplainAnswer } from "../../answers/index.ts";
 import { INDENT, findingLines, headLines, shownSite, sourceColumn } from "./text-parts.ts";
 import { processLines } from "./text-processes.ts";
-import { clean, cut, finishText, hanging, padStart, painter, shownLevels, sparkline, textWidth } from "./text.ts";
+import {
+  clean,
+  cut,
+  finishText,
+  hanging,
+  padEnd,
+  padStart,
+  painter,
+  shownLevels,
+  sparkline,
+  textWidth,
+} from "./text.ts";
 import type { Painter, TextOptions } from "./text.ts";
 
 /** How much of each part is shown. The first row of SIZES that fits on the screen wins. */
@@ -85,30 +96,35 @@ function ownerLines(answer: ExplainAnswer, size: Size, width: number, paint: Pai
   // One owner that is a small part is in the findings anyway.
   if (owners.length === 0 || (owners.length === 1 && !all && owners[0].bytes < ALONE_SHARE * (peak.rssBytes ?? 0)))
     return [];
-  const amounts = owners.map(amountText);
+  const rest = !all && peak.elsewhere && matters(peak.elsewhere) ? peak.elsewhere : undefined;
+  const amounts = amountColumn(rest ? [...owners, rest] : owners);
   const sources = owners.map(({ site }) => clean(site.source ?? ""));
-  const rest = !all && peak.elsewhere && matters(peak.elsewhere) ? amountText(peak.elsewhere) : undefined;
-  const amountWidth = Math.max(...[...amounts, rest ?? ""].map(textWidth));
-  const room = width - INDENT - amountWidth - 2;
+  const room = width - INDENT - textWidth(amounts[0]) - 2;
   // The place takes what the longest source leaves, and two fifths of the width at least.
-  const placeRoom = Math.max(Math.floor(0.4 * width), room - 2 - Math.max(0, ...sources.map(textWidth)));
+  const placeRoom = Math.max(Math.floor(0.4 * width), room - 2 - Math.max(...sources.map(textWidth)));
   const places = owners.map(({ site }) => shownSite(site, program.cwd, Math.min(room, placeRoom)));
-  const placeWidth = Math.max(0, ...places.map(textWidth));
+  const placeWidth = Math.max(...places.map(textWidth));
+  const left = room - placeWidth - 2;
   const lines = owners.map((_, i) => {
-    const left = room - placeWidth - 2;
-    const source =
-      sources[i] === "" || left < 8 ? "" : " ".repeat(placeWidth - textWidth(places[i]) + 2) + cut(sources[i], left);
-    return `${padStart(amounts[i], amountWidth)}  ${paint("bold", places[i])}${source}`;
+    const gap = " ".repeat(placeWidth - textWidth(places[i]) + 2);
+    return `${amounts[i]}  ${paint("bold", places[i])}${sources[i] === "" || left < 8 ? "" : gap + cut(sources[i], left)}`;
   });
-  if (rest !== undefined) lines.push(`${padStart(rest, amountWidth)}  ${cut(ELSEWHERE, room)}`);
+  if (rest) lines.push(`${amounts[owners.length]}  ${cut(ELSEWHERE, room)}`);
   return lines.map((line, i) => (i === 0 ? "At the peak" : "").padEnd(INDENT) + line);
 }
 
 /** A wide interval is shown, a narrow one says no more than the "~". */
 const WIDE = 0.2;
 
-function amountText(amount: Amount): string {
-  return amount.high - amount.low > WIDE * amount.bytes ? formatInterval(amount) : formatEstimate(amount);
+/** Amounts under each other, all of one width: the figure to the right, its interval, where that is wide, behind it. */
+function amountColumn(amounts: readonly Amount[]): string[] {
+  const figures = amounts.map((amount) => formatEstimate(amount));
+  const intervals = amounts.map((amount, i) =>
+    amount.high - amount.low > WIDE * amount.bytes ? formatInterval(amount).slice(figures[i].length) : "",
+  );
+  const figureWidth = Math.max(...figures.map(textWidth));
+  const intervalWidth = Math.max(...intervals.map(textWidth));
+  return figures.map((figure, i) => padStart(figure, figureWidth) + padEnd(intervals[i], intervalWidth));
 }
 
 const ELSEWHERE = "Python's start-up and libraries (no line of yours)";

@@ -10,8 +10,8 @@ import type { Painter, TextOptions } from "./text.ts";
 const FILES = 5;
 const LINES = 60;
 
-const LEGEND = "peak: most at a time   left: alive at the end   made: in the whole run";
-const SAMPLED = "   ~ sampled";
+const LEGEND = "peak: most at a time  left: alive at the end  made: in the whole run";
+const SAMPLED = "  ~ sampled";
 
 export function renderLines(answer: LinesAnswer, options: TextOptions): string {
   const paint = painter(options.color);
