@@ -113,8 +113,8 @@ function ownerLines(answer: ExplainAnswer, size: Size, width: number, paint: Pai
   return lines.map((line, i) => (i === 0 ? "At the peak" : "").padEnd(INDENT) + line);
 }
 
-/** A wide interval is shown, a narrow one says no more than the "~". */
-const WIDE = 0.2;
+/** A wide interval is shown, one within an eighth either way says no more than the "~". */
+const WIDE = 0.25;
 
 /** Amounts under each other, all of one width: the figure to the right, its interval, where that is wide, behind it. */
 function amountColumn(amounts: readonly Amount[]): string[] {
