@@ -185,7 +185,7 @@ export function encodeProcessLine(line: ProcessLine): string {
 export function parseProcesses(text: string): ProcessLine[] {
   const lines: ProcessLine[] = [];
   for (const line of wholeLines(text)) {
-    const start = /^start (\d+) (\d+) (\S+) (.*)$/.exec(line);
+    const start = /^start (\d+) (\d+) (\S+) (.*)$/s.exec(line);
     const end = /^end (\d+) (\S+) (-?\d+) (-?\d+)$/.exec(line);
     if (start) {
       const argv = start[4] === "" ? [] : unescapeValue(start[4]!).split("\0");
