@@ -9,7 +9,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-struct settings g_settings = { MODE_ADAPTIVE, 0, 0, 5000 };
+struct settings g_settings = { MODE_ADAPTIVE, 0, 0, 1250 };
 static _Atomic bool before_start;
 _Atomic bool *g_recording = &before_start;
 char g_folder[1024];
@@ -71,10 +71,10 @@ static bool read_settings(void) {
     if (mode && strncmp(mode + 5, "interval", 8) == 0) g_settings.mode = MODE_INTERVAL;
     g_settings.interval = g_settings.mode == MODE_INTERVAL ? setting(text, "interval", 65536) : 0;
     g_settings.max_bytes = setting(text, "maxBytes", 0);
-    /* The user's figure is the whole overhead: hooks and frees of unrecorded blocks take about 1.5 %, and reading an event after the run costs about twice
+    /* The user's figure is the whole overhead: hooks and frees of unrecorded blocks take about 1.5 %, and reading an event after the run costs many times
      * what writing it did. */
     uint64_t percent = setting(text, "overhead", 3);
-    g_settings.overhead_ppm = percent > 1 ? (uint32_t)(((double)percent * 1e4 - 15000) / 3) : 1000;
+    g_settings.overhead_ppm = percent > 1 ? (uint32_t)(((double)percent * 1e4 - 15000) / 12) : 200;
     return true;
 }
 

@@ -10,7 +10,7 @@ static _Atomic uint64_t spent_ns, spent_before_main, last_cpu_ns, start_cpu_ns;
 static _Atomic bool main_began;
 
 /* Everything that the program's own code does is recorded at first, up to this much work: short programs, and the first turns of long ones, are exact. */
-#define BURST_NS 3000000u
+#define BURST_NS 1000000u
 #define MAX_INTERVAL ((uint64_t)4 << 20)
 #define MIN_INTERVAL 256u
 /* The interpreter's own start is sampled: it is 20,000 to 80,000 blocks that nobody asked about, and nearly all of their stacks are new. Small enough to
