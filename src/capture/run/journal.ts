@@ -3,7 +3,7 @@
  * first trouble is told in one sentence, and what was written is kept. A folder that the program deletes is made again from the open
  * files, so that the pages of the run are not lost.
  */
-import { fstatSync, mkdirSync, readdirSync, readSync, writeFileSync, writeSync } from "node:fs";
+import { appendFileSync, fstatSync, mkdirSync, readdirSync, readSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import {
   encodePairs,
@@ -87,11 +87,11 @@ export class Journal {
     }
   }
 
-  /** Writes the `run` file anew with these facts added. */
+  /** Adds facts to the `run` file, or replaces some: later lines win, and a full disk takes nothing away that is there. */
   facts(more: Facts): void {
     this.#facts = { ...this.#facts, ...more };
     this.#attempt(() =>
-      writeFileSync(join(this.#folder, RUN_FILE), encodePairs(Object.entries(this.#facts)), { mode: 0o600 }),
+      appendFileSync(join(this.#folder, RUN_FILE), encodePairs(Object.entries(more)), { mode: 0o600 }),
     );
   }
 

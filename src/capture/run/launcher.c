@@ -1,8 +1,9 @@
 /* tidegauge-launch: steps of starting a program that Node cannot do without changing the program's life.
  *
  *   tidegauge-launch before COMMAND...
- *       Node raises the limit of open files, resets ignored signals and marks inherited descriptors close-on-exec when it starts.
- *       Note them first, then become COMMAND; in its arguments, `{inherited}` stands for the note.
+ *       Node raises the limit of open files, resets ignored signals and marks inherited descriptors close-on-exec when it starts, and
+ *       limits of memory, file size and CPU are meant for the program, not for it. Note them first, lift what may be lifted, then become
+ *       COMMAND; in its arguments, `{inherited}` stands for the note.
  *
  *   tidegauge-launch program CHANNEL INHERITED TAIL RECORDER PRELOAD FOLDER FILE ARGV...
  *       Start FILE as a child with the noted state, wait for it, and tell about it in lines on descriptor CHANNEL:
@@ -32,10 +33,26 @@ extern char **environ;
 
 enum { HIGHEST_FD = 255 };
 
-/* "nofile:SOFT,ignored:HEX,blocked:HEX,fds:3.5.": masks have bit n-1 for signal n. */
+/* Limits by the word that stands for them in the note. */
+static const struct {
+    const char *word;
+    int resource;
+} LIMITS[] = {{"nofile:", RLIMIT_NOFILE}, {"as:", RLIMIT_AS}, {"data:", RLIMIT_DATA}, {"fsize:", RLIMIT_FSIZE}, {"cpu:", RLIMIT_CPU}};
+enum { LIMIT_COUNT = sizeof LIMITS / sizeof *LIMITS };
+
+/* Below this address space Node does not start. */
+static const rlim_t LEAST_ADDRESS_SPACE = (rlim_t)1 << 30;
+
+/* "nofile:SOFT,as:SOFT,…,ignored:HEX,blocked:HEX,fds:3.5.": masks have bit n-1 for signal n. */
 static void note_inherited(char *text, size_t size) {
-    struct rlimit files = {0, 0};
-    getrlimit(RLIMIT_NOFILE, &files);
+    int n = 0;
+    for (int i = 0; i < LIMIT_COUNT; i++) {
+        struct rlimit limit = {0, 0};
+        getrlimit(LIMITS[i].resource, &limit);
+        n += snprintf(text + n, size - (size_t)n, "%s%llu,", LIMITS[i].word, (unsigned long long)limit.rlim_cur);
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(LIMITS[i].resource, &limit);
+    }
     uint64_t ignored = 0, blocked = 0;
     sigset_t mask;
     sigemptyset(&mask);
@@ -45,8 +62,7 @@ static void note_inherited(char *text, size_t size) {
         if (sigaction(s, NULL, &action) == 0 && action.sa_handler == SIG_IGN) ignored |= UINT64_C(1) << (s - 1);
         if (sigismember(&mask, s) == 1) blocked |= UINT64_C(1) << (s - 1);
     }
-    int n = snprintf(text, size, "nofile:%llu,ignored:%llx,blocked:%llx,fds:", (unsigned long long)files.rlim_cur,
-                     (unsigned long long)ignored, (unsigned long long)blocked);
+    n += snprintf(text + n, size - (size_t)n, "ignored:%llx,blocked:%llx,fds:", (unsigned long long)ignored, (unsigned long long)blocked);
     for (int fd = 3; fd <= HIGHEST_FD && (size_t)n + 8 < size; fd++) {
         int flags = fcntl(fd, F_GETFD);
         if (flags >= 0 && !(flags & FD_CLOEXEC)) n += snprintf(text + n, size - (size_t)n, "%d.", fd);
@@ -55,7 +71,14 @@ static void note_inherited(char *text, size_t size) {
 
 static int before(char **command) {
     char text[2048];
+    struct rlimit space;
     note_inherited(text, sizeof text);
+    if (getrlimit(RLIMIT_AS, &space) == 0 && space.rlim_cur < LEAST_ADDRESS_SPACE) {
+        fprintf(stderr, "tidegauge: the limit of address space (ulimit -v %llu) is too small for Node.js; set it for the program alone: "
+                "tidegauge run -- sh -c 'ulimit -v %llu; exec python3 script.py'\n",
+                (unsigned long long)space.rlim_cur / 1024, (unsigned long long)space.rlim_cur / 1024);
+        return 3;
+    }
     for (char **arg = command; *arg; arg++) {
         char *at = strstr(*arg, "{inherited}");
         if (!at) continue;
@@ -68,18 +91,20 @@ static int before(char **command) {
     return 3;
 }
 
-/* One key of the note, or NULL. */
+/* What follows a key of the note, or NULL. A key begins the note or stands behind a comma. */
 static const char *noted(const char *inherited, const char *key) {
-    const char *at = strstr(inherited, key);
+    const char *at = inherited;
+    while ((at = strstr(at, key)) && at != inherited && at[-1] != ',') at++;
     return at ? at + strlen(key) : NULL;
 }
 
 static void restore_inherited(const char *inherited) {
-    const char *at = noted(inherited, "nofile:");
-    struct rlimit files;
-    if (at && getrlimit(RLIMIT_NOFILE, &files) == 0) {
-        files.rlim_cur = strtoull(at, NULL, 10);
-        setrlimit(RLIMIT_NOFILE, &files);
+    const char *at;
+    for (int i = 0; i < LIMIT_COUNT; i++) {
+        struct rlimit limit;
+        if (!(at = noted(inherited, LIMITS[i].word)) || getrlimit(LIMITS[i].resource, &limit) < 0) continue;
+        limit.rlim_cur = strtoull(at, NULL, 10);
+        setrlimit(LIMITS[i].resource, &limit);
     }
     uint64_t ignored = (at = noted(inherited, "ignored:")) ? strtoull(at, NULL, 16) : 0;
     uint64_t blocked = (at = noted(inherited, "blocked:")) ? strtoull(at, NULL, 16) : 0;

@@ -11,13 +11,13 @@ export interface Limits {
   cgroup: MemoryCgroup | undefined;
 }
 
-/** Limits of this process, which a program that it starts inherits. */
-export function readLimits(): Limits {
+/** Limits of a program that is started now. `inherited`: what `tidegauge-launch before` noted, since it lifts some for Node. */
+export function readLimits(inherited: string | undefined): Limits {
   const cgroup = findMemoryCgroup(readText);
   const ramBytes = parseMemTotal(readText("/proc/meminfo") ?? "");
   const candidates = [
     { limitKind: "cgroup", limitBytes: cgroup ? cgroupLimit(cgroup, readText) : Infinity },
-    { limitKind: "RLIMIT_AS", limitBytes: parseSoftLimit(readText("/proc/self/limits") ?? "", "Max address space") },
+    { limitKind: "RLIMIT_AS", limitBytes: addressSpace(inherited ?? "") },
     { limitKind: "RAM", limitBytes: ramBytes },
   ] as const;
   const known = candidates.filter((c) => Number.isFinite(c.limitBytes));
@@ -26,4 +26,13 @@ export function readLimits(): Limits {
     limitBytes: NaN,
   };
   return { ramBytes, cgroup, ...tightest };
+}
+
+/** RLIM_INFINITY as it stands in the note. */
+const NO_LIMIT = 2 ** 64;
+
+function addressSpace(inherited: string): number {
+  const noted = /(?:^|,)as:(\d+)/.exec(inherited)?.[1];
+  if (noted === undefined) return parseSoftLimit(readText("/proc/self/limits") ?? "", "Max address space");
+  return Number(noted) >= NO_LIMIT ? Infinity : Number(noted);
 }

@@ -42,7 +42,7 @@ export interface Recorded {
 
 /** Rejects with a Refusal when the program could not be started; the run folder is removed then. */
 export async function record(plan: RecordPlan): Promise<Recorded> {
-  const limits = readLimits();
+  const limits = readLimits(plan.inherited);
   const started = process.hrtime.bigint();
   const now = () => Number(process.hrtime.bigint() - started) / 1e9;
   const journal = openJournal(plan, limits, started);

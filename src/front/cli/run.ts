@@ -175,7 +175,8 @@ async function answer(place: RunPlace, options: RunOptions): Promise<void> {
   try {
     const { createJudge, explain, finishRun, openFile, renderExplain } = await loadAnswering();
     optimiseFor(place.folder);
-    finishRun(place.folder, createJudge, { file: place.file, force: options.force === true });
+    const tables = finishRun(place.folder, createJudge, { file: place.file, force: options.force === true });
+    if (options.quiet) tellWhatStopped(tables.processes);
     if (options.quiet && options.json === undefined) return;
     const value = explain(openFile(place.file).recording);
     if (options.json === undefined) {
@@ -187,6 +188,14 @@ async function answer(place: RunPlace, options: RunOptions): Promise<void> {
     else writeFileSync(options.json, text);
   } catch (error) {
     reportFailure(error);
+  }
+}
+
+/** The answer says it where there is one; a quiet run says no more than this. */
+function tellWhatStopped(processes: { recorded: ArrayLike<number>; reason: readonly string[] }): void {
+  const reasons = new Set(processes.reason.filter((reason, i) => reason !== "" && processes.recorded[i] === 1));
+  for (const reason of reasons) {
+    say(`blocks were recorded only up to a point: ${reason}; the program ran on, what was recorded is kept`);
   }
 }
 
