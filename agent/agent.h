@@ -69,6 +69,7 @@ struct thread {
     struct saved *saved, *fresh;
     unsigned long self;    /* pthread_self() */
     struct thread *next_free;
+    bool serving;          /* inside the allocator below a hook of Python's */
     uint32_t recent_from;  /* births before this position of the chunk may have been freed or re-used by another thread */
     uint16_t frame_hash[FRAME_HASH]; /* frame address -> index into saved, + 1 */
     uint16_t recent[RECENT];         /* block address -> word of its birth in the chunk */
@@ -157,6 +158,6 @@ extern uint32_t g_python_hex;
 extern bool g_python_hooks, g_python_late, g_python_through_malloc;
 const char *python_frame(const struct thread *t);  /* innermost frame of the calling thread, or NULL */
 bool python_owns(const void *address);             /* in the interpreter's or libc's text */
-bool python_is_allocator(const void *caller, bool unreserved); /* the call comes from the allocator itself: what it maps holds blocks */
+bool python_is_allocator(const void *caller);      /* the call comes from a preloaded malloc: what it maps holds blocks */
 
 #endif

@@ -122,6 +122,10 @@ EXPORT void *calloc(size_t count, size_t size) {
 }
 
 static COLD void free_marked(void *p) {
+    if (UNLIKELY(!has_mark(p))) {
+        real.free(p);
+        return;
+    }
     struct slow s = slow_enter(0);
     slow_death(&s, p, DOMAIN_MALLOC, true);
     errno = s.saved_errno;
@@ -138,7 +142,7 @@ EXPORT void free(void *p) {
 }
 
 static __attribute__((noinline)) void *realloc_slow(void *p, size_t n, const void *caller) {
-    bool was = marked(p);
+    bool was = marked(p) && has_mark(p);
     struct slow s = slow_enter(n);
     if (was) { /* the death comes first: once the real call returns, another thread may have the address */
         if (s.t && s.hit && n && out_ready(s.t)) record_control(s.t, CONTROL_REALLOC, 0);
@@ -146,9 +150,10 @@ static __attribute__((noinline)) void *realloc_slow(void *p, size_t n, const voi
     }
     errno = s.saved_errno;
     void *q = real.realloc(p, n);
-    if (!q && n && was && mark(p) && s.t && out_ready(s.t)) {
+    struct thread *t = s.t ? s.t : slow_serving();
+    if (!q && n && was && mark(p) && t && out_ready(t)) {
         int kept = errno;
-        record_control(s.t, CONTROL_UNDO, 0);
+        record_control(t, CONTROL_UNDO, 0);
         errno = kept;
     }
     born(&s, q, n, caller);

@@ -37,7 +37,7 @@ static void tell(struct slow *s, bool birth, void *p, size_t bytes, const void *
 }
 
 static void *map(void *at, size_t bytes, int protection, int flags, int fd, off_t offset, const void *caller) {
-    bool ours = flags & MAP_ANONYMOUS && protection & PROT_WRITE && !python_is_allocator(caller, flags & MAP_NORESERVE);
+    bool ours = flags & MAP_ANONYMOUS && protection & PROT_WRITE && !python_is_allocator(caller);
     if (!ours) return (void *)syscall(SYS_mmap, at, bytes, protection, flags, fd, offset);
     struct slow s = enter();
     void *p = (void *)syscall(SYS_mmap, at, bytes, protection, flags, fd, offset);

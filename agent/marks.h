@@ -14,10 +14,12 @@ static inline bool marked(const void *p) {
     uint8_t *m = atomic_load_explicit(&g_marks[a >> 30], memory_order_relaxed);
     return m && (m[(a >> 7) & (MARK_BYTES - 1)] >> ((a >> 4) & 7) & 1);
 }
+/* Other allocators (mimalloc, jemalloc) put two blocks of 8 bytes into 16: there is no bit for the second, which is never recorded. */
+static inline bool has_mark(const void *p) { return ((uintptr_t)p & 15) == 0; }
 /* false: no memory for marks; the block must then not be recorded, or its death would be missed */
 static inline bool mark(const void *p) {
     uintptr_t a = (uintptr_t)p;
-    if (UNLIKELY(a >> 47)) return false;
+    if (UNLIKELY(a >> 47 || !has_mark(p))) return false;
     uint8_t *m = atomic_load_explicit(&g_marks[a >> 30], memory_order_acquire);
     if (UNLIKELY(!m) && !(m = marks_map(a))) return false;
     /* atomic: a byte covers 128 bytes, whose other blocks may belong to other threads */

@@ -7,6 +7,7 @@
 #include <dlfcn.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 struct layout L;
@@ -33,11 +34,11 @@ static const char *(*unchecked_get)(void), *(*gilstate_get)(void);
 static int (*is_initialized)(void);
 static void (*code_dealloc)(void *);
 static const char *code_type;
-static allocator original[3];
+static allocator original[3], pymalloc, raw; /* pymalloc, raw: what served objects and the raw domain before anything was changed */
 static arena_allocator original_arena;
 
-/* Requests above this size reach malloc and are counted there. The debug allocator adds 24 bytes of its own, so that fewer stay with pymalloc. */
-static size_t small_limit = 512;
+/* Requests above this size reach malloc and are counted there. */
+#define SMALL 512
 
 static struct { uintptr_t start, end; } own_text[4];
 
@@ -48,11 +49,9 @@ bool python_owns(const void *address) {
     return false;
 }
 
-bool python_is_allocator(const void *caller, bool unreserved) {
+bool python_is_allocator(const void *caller) {
     uintptr_t a = (uintptr_t)caller;
-    if (a - own_text[1].start < own_text[1].end - own_text[1].start) return true; /* a preloaded malloc; libc's own does not come by our wrapper */
-    /* mimalloc inside the interpreter reserves without commitment, which the mmap module does not do by itself */
-    return unreserved && a - own_text[0].start < own_text[0].end - own_text[0].start;
+    return a - own_text[1].start < own_text[1].end - own_text[1].start; /* a preloaded malloc; libc's own does not come by our wrapper */
 }
 
 /* ---- frames ---- */
@@ -84,16 +83,17 @@ const char *python_frame(const struct thread *t) {
 /* ---- allocator domains: requests that Python's own small-block allocator serves ---- */
 
 static void *hook_slow(allocator *o, size_t count, size_t size, bool zeroed) {
-    struct slow s = slow_enter(count * size);
+    size_t bytes = count * size;
+    struct slow s = slow_enter(bytes);
     void *p = zeroed ? o->calloc(o->ctx, count, size) : o->malloc(o->ctx, size);
-    if (s.t) slow_birth(&s, p, count * size, DOMAIN_PYMALLOC, NULL);
+    if (s.t) slow_birth(&s, p, bytes ? bytes : 1, bytes <= SMALL ? DOMAIN_PYMALLOC : DOMAIN_MALLOC, NULL);
     slow_leave(&s);
     return p;
 }
 
 static void *hook_malloc(void *ctx, size_t size) {
     allocator *o = ctx;
-    if (UNLIKELY(size - 1 >= small_limit)) return o->malloc(o->ctx, size);
+    if (UNLIKELY(size - 1 >= SMALL)) return o->malloc(o->ctx, size);
     int64_t left = tls_left - (int64_t)size;
     tls_left = left;
     if (LIKELY(left >= 0)) return o->malloc(o->ctx, size);
@@ -103,7 +103,7 @@ static void *hook_malloc(void *ctx, size_t size) {
 static void *hook_calloc(void *ctx, size_t count, size_t size) {
     allocator *o = ctx;
     size_t bytes;
-    if (UNLIKELY(__builtin_mul_overflow(count, size, &bytes) || bytes - 1 >= small_limit)) return o->calloc(o->ctx, count, size);
+    if (UNLIKELY(__builtin_mul_overflow(count, size, &bytes) || bytes - 1 >= SMALL)) return o->calloc(o->ctx, count, size);
     int64_t left = tls_left - (int64_t)bytes;
     tls_left = left;
     if (LIKELY(left >= 0)) return o->calloc(o->ctx, count, size);
@@ -111,6 +111,10 @@ static void *hook_calloc(void *ctx, size_t count, size_t size) {
 }
 
 static COLD void hook_free_marked(allocator *o, void *p) {
+    if (UNLIKELY(!has_mark(p))) {
+        o->free(o->ctx, p);
+        return;
+    }
     struct slow s = slow_enter(0);
     slow_death(&s, p, DOMAIN_PYMALLOC, true);
     slow_leave(&s);
@@ -126,11 +130,21 @@ static void hook_free(void *ctx, void *p) {
     o->free(o->ctx, p);
 }
 
+/* While the allocator below serves: nothing of the agent's is half done, so a block that dies inside (one that malloc's wrapper recorded before our hooks
+ * were put in again) is told although the thread is in its slow path. */
+static bool serve(struct slow *s, bool on) {
+    if (!s->t) return false;
+    bool before = s->t->serving;
+    s->t->serving = on;
+    return before;
+}
+
 /* A marked block dies before the real call: afterwards another thread may already have its address. The new block is counted here whatever its size,
  * masked from malloc's wrapper, so that death and birth stand together as one realloc. */
 static void *hook_realloc_slow(allocator *o, void *p, size_t size) {
-    bool was = marked(p);
+    bool was = marked(p) && has_mark(p);
     struct slow s = slow_enter(size);
+    bool outer = serve(&s, true);
     if (was) {
         if (s.t && s.hit && out_ready(s.t)) record_control(s.t, CONTROL_REALLOC, 0);
         slow_death(&s, p, DOMAIN_PYMALLOC, false);
@@ -138,7 +152,8 @@ static void *hook_realloc_slow(allocator *o, void *p, size_t size) {
     errno = s.saved_errno;
     void *q = o->realloc(o->ctx, p, size);
     if (!q && was && mark(p) && s.t && out_ready(s.t)) record_control(s.t, CONTROL_UNDO, 0);
-    if (s.t) slow_birth(&s, q, size ? size : 1, size - 1 < small_limit ? DOMAIN_PYMALLOC : DOMAIN_MALLOC, NULL);
+    serve(&s, outer);
+    if (s.t) slow_birth(&s, q, size ? size : 1, size - 1 < SMALL ? DOMAIN_PYMALLOC : DOMAIN_MALLOC, NULL);
     slow_leave(&s);
     return q;
 }
@@ -146,11 +161,28 @@ static void *hook_realloc_slow(allocator *o, void *p, size_t size) {
 static void *hook_realloc(void *ctx, void *p, size_t size) {
     allocator *o = ctx;
     /* What malloc serves and nobody recorded is malloc's to count. */
-    if (LIKELY(!marked(p)) && UNLIKELY(size - 1 >= small_limit)) return o->realloc(o->ctx, p, size);
+    if (LIKELY(!marked(p)) && UNLIKELY(size - 1 >= SMALL)) return o->realloc(o->ctx, p, size);
     int64_t left = tls_left - (int64_t)size;
     tls_left = left;
     if (LIKELY(left >= 0 && !marked(p))) return o->realloc(o->ctx, p, size);
     return hook_realloc_slow(o, p, size);
+}
+
+/* On top of debug hooks and mimalloc: every size, and always with the requests below masked. */
+static void *late_malloc(void *ctx, size_t size) {
+    tls_left -= (int64_t)size;
+    return hook_slow(ctx, 1, size, false);
+}
+static void *late_calloc(void *ctx, size_t count, size_t size) {
+    allocator *o = ctx;
+    size_t bytes;
+    if (UNLIKELY(__builtin_mul_overflow(count, size, &bytes))) return o->calloc(o->ctx, count, size);
+    tls_left -= (int64_t)bytes;
+    return hook_slow(o, count, size, true);
+}
+static void *late_realloc(void *ctx, void *p, size_t size) {
+    tls_left -= (int64_t)size;
+    return hook_realloc_slow(ctx, p, size);
 }
 
 /* Arenas are told although they are asked for inside the slow path of the block that needs one: nothing is half written there. */
@@ -189,67 +221,78 @@ static void hook_arena_free(void *ctx, void *p, size_t size) {
 
 /* ---- putting the hooks in, and back in ---- */
 
-static void install(int domain) {
+static void install(int domain, bool all) {
     allocator now;
     get_allocator(domain, &now);
-    if (now.malloc == hook_malloc) return;
+    if (now.malloc == hook_malloc || now.malloc == late_malloc) return;
     original[domain] = now;
     allocator ours = { &original[domain], hook_malloc, hook_calloc, hook_realloc, hook_free };
-    set_allocator(domain, &ours);
+    allocator late = { &original[domain], late_malloc, late_calloc, late_realloc, hook_free };
+    set_allocator(domain, all ? &late : &ours);
 }
 
-static bool reached;
-static allocator under_trial;
-static void *trial_malloc(void *ctx, size_t size) {
-    reached = true;
-    return under_trial.malloc(ctx, size);
+/* From malloc's slow path nothing may be tried out: whoever is on top may hold a lock of its own, or insist on the GIL. So the allocators are looked at instead. A
+ * debug hook is { id, inner allocator }, tracemalloc { inner allocator }, and what is at the bottom has no context. */
+static bool look(const void *at, void *to, size_t bytes) {
+    struct iovec here = { to, bytes }, there = { (void *)at, bytes };
+    if (syscall(SYS_process_vm_readv, life_pid(), &here, 1, &there, 1, 0) == (long)bytes) return true;
+    if (errno == EFAULT) return false;
+    memcpy(to, at, bytes); /* the call is forbidden here; a context that is no structure is not to be expected */
+    return true;
 }
-/* How many bytes a request of this size takes from malloc. The smaller of two trials, since tracemalloc may note something new at the first. */
-static int64_t taken_from_malloc(const allocator *a, size_t size) {
-    int64_t before = tls_left, least = INT64_MAX;
-    for (int i = 0; i < 2; i++) {
-        tls_left = OFF;
-        void *p = a->malloc(a->ctx, size);
-        if (OFF - tls_left < least) least = OFF - tls_left;
-        if (p) a->free(a->ctx, p);
-    }
-    tls_left = before;
-    return least;
+static bool next_below(allocator *a) {
+    struct { uint64_t id; allocator inner; } hook;
+    if (!a->ctx || !look(a->ctx, &hook, sizeof hook)) return false;
+    if (hook.id && hook.id < 256) *a = hook.inner;
+    else memcpy(a, &hook, sizeof *a);
+    return true;
 }
-/* Does a request still come by our hook, below whoever is on top of it now? */
-static bool comes_by_hook(const allocator *a) {
-    reached = false;
-    under_trial = original[OBJ];
-    original[OBJ].malloc = trial_malloc;
-    taken_from_malloc(a, 16);
-    original[OBJ].malloc = under_trial.malloc;
-    return reached;
+
+static allocator bottom_of(int domain) {
+    allocator a;
+    int kept = errno;
+    get_allocator(domain, &a);
+    for (int depth = 0; depth < 8 && next_below(&a); depth++) {}
+    errno = kept;
+    return a;
 }
 
 /* PYTHONMALLOC, -X dev and tracemalloc change the allocators while Python starts, after our hooks went in. Called from malloc's slow path, which is the first of
  * our code that runs afterwards: at each birth until Python is up, then now and then. */
 void python_probe(void) {
     static _Atomic uint32_t calls;
-    static allocator judged;
+    static void *fine;
     uint32_t n = atomic_fetch_add_explicit(&calls, 1, memory_order_relaxed);
     bool starting = !is_initialized();
-    if (!starting && n % 256) return;
+    static bool started; /* and looked at since */
+    if (started && n % 256) return;
     if (starting ? syscall(SYS_gettid) != (long)life_pid() : !holds_gil()) return;
-    allocator now, raw;
-    get_allocator(OBJ, &now);
-    if (now.malloc == hook_malloc || (now.malloc == judged.malloc && now.ctx == judged.ctx)) return;
-    judged = now;
-    get_allocator(RAW, &raw);
-    if ((now.malloc != raw.malloc || now.ctx != raw.ctx) && comes_by_hook(&now)) return; /* tracemalloc on top of us */
-    if (taken_from_malloc(&now, 304) >= 304) { /* PYTHONMALLOC=malloc, malloc_debug: everything reaches our malloc */
+    started = !starting;
+    allocator top, bottom;
+    get_allocator(OBJ, &top);
+    if (top.malloc == late_malloc && bottom_of(RAW).malloc != raw.malloc) install(RAW, true); /* from 3.15 on mimalloc serves this domain too */
+    if (top.malloc == hook_malloc || top.malloc == late_malloc || (void *)top.malloc == fine) return;
+    bottom = top;
+    int kept = errno;
+    for (int depth = 0; depth < 8; depth++) {
+        if (bottom.malloc == hook_malloc || bottom.malloc == late_malloc) { /* tracemalloc on top of us */
+            fine = (void *)top.malloc;
+            return;
+        }
+        if (!next_below(&bottom)) break;
+    }
+    errno = kept;
+    if (bottom.malloc == raw.malloc) { /* PYTHONMALLOC=malloc, malloc_debug: everything reaches our malloc */
+        fine = (void *)top.malloc;
         g_python_through_malloc = true;
         if (out_header()) out_header()->flags |= FLAG_THROUGH_MALLOC;
         return;
     }
-    /* Debug hooks add 24 bytes of their own before pymalloc sees the request; mimalloc serves every size itself. */
-    small_limit = taken_from_malloc(&now, 100000) >= 100000 ? 512 - 24 : (size_t)1 << 62;
-    install(MEM);
-    install(OBJ);
+    /* PYTHONMALLOC=pymalloc, debug, mimalloc: in again. Debug hooks enlarge requests and move what they return, mimalloc serves every size: then all requests are
+     * counted here, and none of those that come of them in malloc's wrappers. */
+    bool all = bottom.malloc != pymalloc.malloc || top.malloc != pymalloc.malloc;
+    install(MEM, all);
+    install(OBJ, all);
     g_python_late = true;
     if (out_header()) out_header()->flags |= FLAG_LATE;
 }
@@ -343,8 +386,10 @@ bool python_start(void) {
     get_arena(&original_arena);
     arena_allocator ours = { NULL, hook_arena_alloc, hook_arena_free };
     set_arena(&ours);
-    install(MEM);
-    install(OBJ);
+    get_allocator(OBJ, &pymalloc);
+    get_allocator(RAW, &raw);
+    install(MEM, false);
+    install(OBJ, false);
     g_python_hooks = true;
     return true;
 }

@@ -64,12 +64,19 @@ static inline void slow_birth(struct slow *s, void *p, size_t size, enum domain 
     errno = kept;
 }
 
+/* The thread, when its slow path is only waiting for the allocator below a hook of Python's. */
+static inline struct thread *slow_serving(void) {
+    struct thread *t = tls_thread;
+    return t && t->serving && atomic_load_explicit(g_recording, memory_order_relaxed) ? t : NULL;
+}
+
 /* The block at p is marked. A thread inside another slow path (a signal handler that frees) cannot record: the event is counted as dropped. */
 static inline void slow_death(struct slow *s, void *p, enum domain domain, bool foldable) {
     unmark(p);
-    if (s->t && out_ready(s->t)) {
-        record_death(s->t, (uintptr_t)p, domain, foldable);
-        s->t->death_debt += 30;
+    struct thread *t = LIKELY(s->t != NULL) ? s->t : slow_serving();
+    if (t && out_ready(t)) {
+        record_death(t, (uintptr_t)p, domain, foldable);
+        t->death_debt += 30;
     } else if (out_header()) atomic_fetch_add_explicit(&out_header()->dropped, 1, memory_order_relaxed);
 }
 #endif
