@@ -7,8 +7,6 @@ import type { ByteSource } from "../../tide/container.ts";
 const SMALL_BYTES = 1024 * 1024;
 
 export class EventSources {
-  /** Of all files opened. */
-  bytes = 0;
   private readonly descriptors: number[] = [];
 
   /** Throws as the file system does. */
@@ -16,7 +14,6 @@ export class EventSources {
     const fd = openSync(path, "r");
     this.descriptors.push(fd);
     const { size } = fstatSync(fd);
-    this.bytes += size;
     if (size <= SMALL_BYTES) {
       const bytes = readFileSync(fd);
       closeSync(this.descriptors.pop()!);

@@ -17,7 +17,6 @@ import {
   writeSync,
 } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { setFlagsFromString } from "node:v8";
 import { NONE } from "../../base/brand.ts";
 import { TideError } from "../../tide/container.ts";
 import { openEvents, pythonName } from "../../tide/events.ts";
@@ -80,24 +79,10 @@ const RUN_FOLDER_SUFFIX_END = new RegExp(`${RUN_FOLDER_SUFFIX.replace(".", "\\."
 export function readRun(folder: string, judge: JudgeFactory): Tables {
   const sources = new EventSources();
   try {
-    const run = readFolder(folder, sources);
-    tuneEngine(sources.bytes);
-    return tablesOf(run, judge);
+    return tablesOf(readFolder(folder, sources), judge);
   } finally {
     sources.close();
   }
-}
-
-/** Below so many bytes of events the optimising compiler costs more than it saves. */
-const WORTH_OPTIMISING_BYTES = 1024 * 1024;
-
-/**
- * Node's optimising compiler takes 0.3 s of CPU for the replay and the judge, most of it for code put into other code. Measured on the start
- * of an interpreter: 0.65 MB of events 0.53 s, without optimising 0.19 s; 2.2 MB 0.84 s, with less inlining 0.62 s. On 10^7 events less
- * inlining costs nothing.
- */
-function tuneEngine(eventBytes: number): void {
-  setFlagsFromString(eventBytes < WORTH_OPTIMISING_BYTES ? "--no-opt" : "--max-inlined-bytecode-size-cumulative=200");
 }
 
 /** What lies in a run folder. */
