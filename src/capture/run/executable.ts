@@ -21,8 +21,14 @@ export interface ElfHead {
   loader: string;
 }
 
-/** undefined when the bytes are no little-endian ELF program, or too short to tell. */
-export function parseElfHead(head: Uint8Array): ElfHead | undefined {
+/**
+ * undefined when the bytes are no little-endian ELF program, or too short to tell. `read` gives bytes of the file beyond its head: tools
+ * that change a program's loader (patchelf and the like) put the new name there.
+ */
+export function parseElfHead(
+  head: Uint8Array,
+  read: (offset: number, size: number) => Uint8Array = () => new Uint8Array(0),
+): ElfHead | undefined {
   if (head.length < 64 || head[0] !== 0x7f || head[1] !== 0x45 || head[2] !== 0x4c || head[3] !== 0x46)
     return undefined;
   const view = new DataView(head.buffer, head.byteOffset, head.byteLength);
@@ -37,7 +43,8 @@ export function parseElfHead(head: Uint8Array): ElfHead | undefined {
     if (view.getUint32(at, true) !== 3) continue;
     const offset = bits === 64 ? Number(view.getBigUint64(at + 8, true)) : view.getUint32(at + 4, true);
     const size = bits === 64 ? Number(view.getBigUint64(at + 32, true)) : view.getUint32(at + 16, true);
-    const text = head.subarray(offset, Math.min(offset + size, head.length));
+    const text =
+      offset + size <= head.length ? head.subarray(offset, offset + size) : read(offset, Math.min(size, 4096));
     return { bits, machine, loader: new TextDecoder().decode(text).replace(/\0.*$/s, "") };
   }
   return { bits, machine, loader: "" };
@@ -57,11 +64,11 @@ export function parseShebang(head: Uint8Array): { command: string; viaPath: bool
   return named ? { command: named, viaPath: true } : { command, viaPath: false };
 }
 
-export function readHead(path: string, bytes = HEAD_BYTES): Uint8Array {
+export function readHead(path: string, bytes = HEAD_BYTES, offset = 0): Uint8Array {
   const fd = openSync(path, "r");
   try {
     const head = new Uint8Array(bytes);
-    return head.subarray(0, readSync(fd, head, 0, bytes, 0));
+    return head.subarray(0, readSync(fd, head, 0, bytes, offset));
   } finally {
     closeSync(fd);
   }
@@ -98,7 +105,7 @@ export function findObstacle(path: string, searchPath: string): Obstacle {
     } catch {
       return undefined; // not readable but perhaps executable: what happens will tell
     }
-    const elf = parseElfHead(head);
+    const elf = parseElfHead(head, (offset, size) => readHead(file, size, offset));
     if (elf) return elfObstacle(file, elf);
     const shebang = parseShebang(head);
     const next = shebang && (shebang.viaPath ? findExecutable(shebang.command, searchPath) : shebang.command);
