@@ -12,7 +12,7 @@ declare const compiled: { keep(): void } | undefined;
 let isOptimising = false;
 
 /** Reading this many bytes of events or of a recording is long work. */
-const LONG_WORK_BYTES = 4 * 1024 * 1024;
+const LONG_WORK_BYTES = 1.5 * 1024 * 1024;
 
 /** Before reading a recording, or the folder of a run. */
 export function optimiseFor(path: string): void {
