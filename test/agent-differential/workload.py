@@ -119,7 +119,7 @@ def main():
     buffers(600)
     texts(150)
     passing(2000)
-    # What dies after a program's last own birth counts as alive at its end.
+    # What dies after the last own birth counts as alive at the end.
     keep(bytes(700))
 
 
