@@ -164,12 +164,14 @@ export function encodeTimeline(samples: readonly TimelineSample[]): Uint8Array {
   return bytes;
 }
 
-/** Rows in the order in which they were written: the time of one process never falls. A torn last row is left out. */
+/** Rows in the order in which they were written: the time of one process never falls. A torn last row is left out, and so are rows of
+ *  PID 0: room that was kept free. */
 export function parseTimeline(bytes: Uint8Array): TimelineSample[] {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const samples: TimelineSample[] = [];
   for (let at = 0; at + TIMELINE_ROW_BYTES <= bytes.byteLength; at += TIMELINE_ROW_BYTES) {
     const sample = { pid: view.getUint32(at, true) } as TimelineSample;
+    if (sample.pid === 0) continue;
     TIMELINE_FIELDS.forEach((field, f) => (sample[field] = view.getFloat64(at + 8 + f * 8, true)));
     samples.push(sample);
   }

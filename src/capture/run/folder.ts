@@ -2,7 +2,7 @@
  * Where a recording goes, and the run folder beside it: making it is the lock that keeps two runs from the same name, and its `run`
  * file says who holds it.
  */
-import { closeSync, existsSync, lstatSync, mkdirSync, openSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, lstatSync, mkdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { parsePairs, RUN_FILE, RUN_FOLDER_SUFFIX } from "../../tide/runfolder.ts";
 import { parseStat } from "../proc/parse.ts";
@@ -123,17 +123,4 @@ export function holderOf(folder: string): string | undefined {
 /** Removes a run folder that holds nothing worth keeping (the program could not be started). */
 export function giveBack(place: RunPlace): void {
   rmSync(place.folder, { recursive: true, force: true });
-}
-
-/** Opens a file of the run folder for appending and reading back. */
-export function openForAppend(folder: string, name: string): number {
-  return openSync(join(folder, name), "a+", 0o600);
-}
-
-export function closeQuietly(fd: number): void {
-  try {
-    closeSync(fd);
-  } catch {
-    // already closed: nothing to keep
-  }
 }

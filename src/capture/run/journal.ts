@@ -3,7 +3,17 @@
  * first trouble is told in one sentence, and what was written is kept. A folder that the program deletes is made again from the open
  * files, so that the pages of the run are not lost.
  */
-import { appendFileSync, fstatSync, mkdirSync, readdirSync, readSync, writeFileSync, writeSync } from "node:fs";
+import {
+  appendFileSync,
+  closeSync,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
 import { join } from "node:path";
 import {
   encodePairs,
@@ -13,10 +23,10 @@ import {
   RUN_FILE,
   SETTINGS_FILE,
   TIMELINE_FILE,
+  TIMELINE_ROW_BYTES,
   type ProcessLine,
   type TimelineSample,
 } from "../../tide/runfolder.ts";
-import { closeQuietly, openForAppend } from "./folder.ts";
 import { errorCode, reasonOf } from "./refusal.ts";
 
 export type Facts = Record<string, string | number>;
@@ -24,6 +34,8 @@ export type Facts = Record<string, string | number>;
 /** Rows wait this long before they are written: what a killed recorder loses of the timeline. */
 const FLUSH_SECONDS = 0.5;
 const FLUSH_ROWS = 256;
+/** Room for so many rows is taken before the start: the disk may be full when they come. */
+const RESERVED_ROWS = 512;
 
 export class Journal {
   readonly #folder: string;
@@ -35,6 +47,8 @@ export class Journal {
   #facts: Facts;
   #rows: TimelineSample[] = [];
   #flushedAt = 0;
+  /** Bytes of rows in the timeline. */
+  #written = 0;
   #wasDeleted = false;
   #isLost = false;
 
@@ -46,8 +60,9 @@ export class Journal {
     this.#onTrouble = onTrouble;
     writeFileSync(join(folder, SETTINGS_FILE), settings, { mode: 0o600 });
     writeFileSync(join(folder, RUN_FILE), encodePairs(Object.entries(facts)), { mode: 0o600 });
-    this.#timeline = openForAppend(folder, TIMELINE_FILE);
-    this.#processes = openForAppend(folder, PROCESSES_FILE);
+    this.#timeline = openSync(join(folder, TIMELINE_FILE), "w+", 0o600);
+    writeAt(this.#timeline, new Uint8Array(RESERVED_ROWS * TIMELINE_ROW_BYTES), 0);
+    this.#processes = openSync(join(folder, PROCESSES_FILE), "a+", 0o600);
   }
 
   /** The program deleted the run folder at some time. */
@@ -74,7 +89,10 @@ export class Journal {
     if (this.#rows.length === 0) return;
     const bytes = encodeTimeline(this.#rows);
     this.#rows = [];
-    this.#attempt(() => writeWhole(this.#timeline, bytes));
+    this.#attempt(() => {
+      writeAt(this.#timeline, bytes, this.#written);
+      this.#written += bytes.length;
+    });
   }
 
   /** What the folder holds now. A deleted folder is made again, once: who deletes it twice means it. */
@@ -124,8 +142,8 @@ export class Journal {
       mkdirSync(this.#folder, { mode: 0o700 });
       writeFileSync(join(this.#folder, SETTINGS_FILE), this.#settings, { mode: 0o600 });
       writeFileSync(join(this.#folder, RUN_FILE), encodePairs(Object.entries(this.#facts)), { mode: 0o600 });
-      this.#timeline = copyToNew(this.#folder, TIMELINE_FILE, this.#timeline);
-      this.#processes = copyToNew(this.#folder, PROCESSES_FILE, this.#processes);
+      this.#timeline = copyToNew(join(this.#folder, TIMELINE_FILE), "w+", this.#timeline);
+      this.#processes = copyToNew(join(this.#folder, PROCESSES_FILE), "a+", this.#processes);
       this.#trouble(`${deleted}: its blocks are lost, its pages are still recorded`);
     } catch (error) {
       this.#isLost = true;
@@ -136,16 +154,24 @@ export class Journal {
   }
 }
 
-function writeWhole(fd: number, bytes: Uint8Array): void {
-  for (let at = 0; at < bytes.length;) at += writeSync(fd, bytes, at);
+function writeAt(fd: number, bytes: Uint8Array, offset: number): void {
+  for (let at = 0; at < bytes.length;) at += writeSync(fd, bytes, at, bytes.length - at, offset + at);
 }
 
 /** A file with the content of an open one that has no name any more; the open one is closed. */
-function copyToNew(folder: string, name: string, old: number): number {
+function copyToNew(path: string, flags: "w+" | "a+", old: number): number {
   const bytes = Buffer.alloc(fstatSync(old).size);
   const length = readSync(old, bytes, 0, bytes.length, 0);
-  const fd = openForAppend(folder, name);
-  writeWhole(fd, bytes.subarray(0, length));
+  const fd = openSync(path, flags, 0o600);
+  writeAt(fd, bytes.subarray(0, length), 0);
   closeQuietly(old);
   return fd;
+}
+
+function closeQuietly(fd: number): void {
+  try {
+    closeSync(fd);
+  } catch {
+    // already closed: nothing to keep
+  }
 }

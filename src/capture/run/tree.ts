@@ -82,6 +82,7 @@ export class ProcessTree {
 
   /** Reads every known process (or those named) once; processes that went are told and forgotten. */
   look(time: number, pids: readonly number[] = this.pids): Look[] {
+    this.#isStarting &&= time < STARTING_LIMIT_SECONDS && !isPython(this.#root);
     const looks: Look[] = [];
     for (const pid of pids) {
       const watched = this.#watched.get(pid);
@@ -107,7 +108,6 @@ export class ProcessTree {
 
   /** Looks for processes not known yet and answers with their PIDs. `fileNames`: what the run folder holds. */
   discover(time: number, fileNames: readonly string[]): number[] {
-    if (this.#isStarting) this.#isStarting = time < STARTING_LIMIT_SECONDS && !isPython(this.#root);
     if (this.#isStarting) return [];
     const known = new Set(this.#watched.keys());
     const parents = [...this.#watched.values()];
@@ -172,6 +172,8 @@ export class ProcessTree {
   }
 
   #settle(watched: Watched, status: ProcessStatus, time: number): void {
+    // What a shim executes on its way to Python is one start.
+    if (watched.pid === this.#root && this.#isStarting) watched.firstSeen = time;
     const age = time - watched.firstSeen;
     const execed = status.hwm < watched.hwm;
     watched.hwm = status.hwm;
