@@ -9,28 +9,7 @@ import type { Image } from "../agent/recorded.ts";
 const KILLS = Number(process.env.TIDEGAUGE_KILLS ?? 5);
 const KEPT = 64;
 const BYTES_HEADER = 33;
-
-/**
- * Each thread keeps its last 64 objects, so it knows at every step which are alive. After a step it counts it in a file that it shares
- * with this test: what the counter says has happened before the kill, and has to be in the recording.
- */
-const PROGRAM = `
-  import mmap, sys, threading
-  file = open(sys.argv[1], "r+b")
-  steps = memoryview(mmap.mmap(file.fileno(), 4096)).cast("Q")
-  def work(index, size):
-      kept = [None] * ${KEPT}
-      step = 0
-      while True:
-          kept[step % ${KEPT}] = bytes(size)
-          bytes(size + 1)
-          step += 1
-          steps[index] = step
-  sizes = [int(size) for size in sys.argv[2:]]
-  for index, size in enumerate(sizes[1:], 1):
-      threading.Thread(target=work, args=(index, size), daemon=True).start()
-  work(0, sizes[0])
-`;
+const program = readFileSync(new URL("counting.py", import.meta.url), "utf8");
 
 const folder = mkdtempSync(join(tmpdir(), "kill-test-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -39,7 +18,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 function expectTruth(image: Image | undefined, size: number, counted: number): void {
   const of = (bytes: number, line: string) =>
     image ? ofSize(image, bytes + BYTES_HEADER).filter((block) => block.stack.at(-1) === `work: ${line}`) : [];
-  const kept = of(size, `kept[step % ${KEPT}] = bytes(size)`);
+  const kept = of(size, "kept[step % 64] = bytes(size)");
   const dropped = of(size + 1, "bytes(size + 1)");
   expect(kept.length).toBeGreaterThanOrEqual(counted);
   expect(kept.length).toBeLessThanOrEqual(counted + 1);
@@ -61,7 +40,7 @@ async function killOnce(sizes: number[], settings: string): Promise<void> {
   const counters = join(folder, "counters");
   writeFileSync(counters, new Uint8Array(4096));
   const milliseconds = Math.random() < 0.1 ? Math.random() * 30 : 30 + Math.random() * 250;
-  const run = await recordKilled(PROGRAM, milliseconds, { args: [counters, ...sizes.map(String)], settings });
+  const run = await recordKilled(program, milliseconds, { args: [counters, ...sizes.map(String)], settings });
   expect(run.signal).toBe("SIGKILL");
   expect(run.images.length).toBeLessThanOrEqual(1);
   const shared = readFileSync(counters);
@@ -70,7 +49,7 @@ async function killOnce(sizes: number[], settings: string): Promise<void> {
   }
 }
 
-describe("a program killed at a random moment", () => {
+describe("the event file of a program killed at a random moment", () => {
   test(`loses no event of one thread (${KILLS} times)`, { timeout: KILLS * 5000 }, async () => {
     for (let kill = 0; kill < KILLS; kill++) await killOnce([201], "mode=exact");
   });
