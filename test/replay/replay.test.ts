@@ -201,6 +201,19 @@ describe("time", () => {
     expect(told(bytes)).toEqual(["100 us", "+1000 1 @1", "+2000 1 @1 thread 1", "120 us", "mark half time"]);
   });
 
+  test("of a thread that begins later does not come before its turn", () => {
+    const bytes = program(
+      ([a, b]) => {
+        a!.time(100).birth(0x1000, 1, 1);
+        b!.time(500).birth(0x2000, 1, 1);
+        a!.time(600).birth(0x3000, 1, 1);
+      },
+      {},
+      2,
+    );
+    expect(told(bytes)).toEqual(["100 us", "+1000 1 @1", "500 us", "+2000 1 @1 thread 1", "600 us", "+3000 1 @1"]);
+  });
+
   test("goes on in a chunk from the chunk's own start", () => {
     const bytes = one((main) => main.time(100).birth(0x1000, 1, 1).flush().time(150).birth(0x2000, 1, 1));
     expect(told(bytes)).toEqual(["100 us", "+1000 1 @1", "150 us", "+2000 1 @1"]);

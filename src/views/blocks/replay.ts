@@ -121,16 +121,18 @@ export class Replay {
   private runUntil(cursor: Cursor, limit: number): void {
     do {
       if (cursor.at < cursor.end) this.decode(cursor, limit);
-      else if (cursor.nextChunk()) {
-        this.interval = cursor.interval;
-        this.passTo(cursor.tick);
-      }
+      else cursor.nextChunk();
     } while (cursor.order < limit);
   }
 
   private decode(c: Cursor, limit: number): void {
     const { words, end } = c;
     let at = c.at;
+    if (c.isNew) {
+      c.isNew = false;
+      this.interval = c.interval;
+      this.passTo(c.tick);
+    }
     while (at < end) {
       const low = words[at]!;
       const high = words[at + 1]!;

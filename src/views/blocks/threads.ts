@@ -8,6 +8,8 @@ import type { EventFile, ThreadStream } from "../../tide/events.ts";
 const LARGEST_INTERVAL = 2 ** 40;
 /** A control word as the agent writes it right behind the death that it takes back. */
 export const UNDO_WORD = EVENT.control | (CONTROL.undo << 3);
+/** Lowest byte of an order control. */
+const ORDER_BYTE = EVENT.control | (CONTROL.order << 3);
 
 /** A realloc is told as three events: control, death, birth. */
 export const REALLOC = { none: 0, begun: 1, dead: 2, unknown: 3 } as const;
@@ -24,8 +26,9 @@ export class Cursor {
   interval = 0;
   base0 = 0;
   base1 = 0;
-  /** Of the chunk's start. */
+  /** Of the chunk's start; `isNew` until it was told. */
   tick = 0;
+  isNew = false;
   realloc: number = REALLOC.none;
   /** Slot of the block that a realloc has just given up, and the number of births at that moment. */
   replaced = NONE;
@@ -42,14 +45,14 @@ export class Cursor {
     this.order = stream.chunks[0]?.order ?? Infinity;
   }
 
-  /** Goes to the next chunk; false at the end of the stream. */
-  nextChunk(): boolean {
+  /** Goes to the next chunk, or to the end of the stream. */
+  nextChunk(): void {
     const chunk = this.stream.chunks[++this.chunk];
     if (!chunk) {
       this.order = Infinity;
       this.words = new Uint32Array(0);
       this.at = this.end = 0;
-      return false;
+      return;
     }
     this.words = this.file.words(chunk);
     this.at = 0;
@@ -57,8 +60,17 @@ export class Cursor {
     this.order = chunk.order;
     this.interval = saneInterval(chunk.interval);
     this.tick = chunk.tick;
+    this.isNew = true;
     [this.base0, this.base1] = chunk.bases;
-    return true;
+    this.skipOrders();
+  }
+
+  /** A thread's first chunk begins under number 0, and its first event with the number that it got: only then is it this thread's turn. */
+  private skipOrders(): void {
+    const { words } = this;
+    for (; this.at < this.end && (words[this.at]! & 0xff) === ORDER_BYTE; this.at += 2) {
+      this.order = (words[this.at]! >>> 8) + words[this.at + 1]! * 0x100_0000;
+    }
   }
 
   /** Whether the next chunk begins by taking back the death at the end of this one. */
