@@ -57,6 +57,7 @@ attempt() { # WHAT COMMAND...
 
 # The stamp is as old as the beginning: a source that changes meanwhile is newer.
 touch build/prepared.new
+[ -z "$packages" ] || command -v npm > /dev/null || stop "npm is not installed; it comes with Node.js (on Debian: package npm)"
 [ -z "$packages" ] || attempt "$packages" npm ci --no-audit --no-fund
 [ -z "$bundle" ] || attempt "$bundle" node scripts/build.mjs
 [ -z "$agent" ] || attempt "$agent" scripts/agent-build.sh

@@ -1,6 +1,6 @@
 /** Runs the command line as a user would, in a folder of its own. */
 import { execFileSync, spawn, spawnSync, type ChildProcess } from "node:child_process";
-import { mkdtempSync, readdirSync, realpathSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -18,9 +18,15 @@ export interface Outcome {
   stderr: string;
 }
 
-/** A fresh folder with these files in it. */
+const folders: string[] = [];
+process.on("exit", () => {
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
+});
+
+/** A fresh folder with these files in it; it is removed when the tests of this process are over. */
 export function folderWith(files: Record<string, string | Buffer> = {}): string {
   const folder = realpathSync(mkdtempSync(join(tmpdir(), "tidegauge-test-")));
+  folders.push(folder);
   for (const [name, content] of Object.entries(files)) writeFileSync(join(folder, name), content);
   return folder;
 }
