@@ -150,7 +150,8 @@ describe("sub-interpreters", () => {
       const image = root0(run);
       const blocks = ofSize(image, 50001 + AROUND);
       expect(blocks).toHaveLength(threads * 3);
-      for (const { stack } of blocks) expect(stack.slice(-2).map((frame) => frame.split(" ")[0])).toEqual(["<module>", "inner"]);
+      for (const { stack } of blocks)
+        expect(stack.slice(-2).map((frame) => frame.split(" ")[0])).toEqual(["<module>", "inner"]);
       expect(image).toMatchObject(SOUND);
     });
 });
