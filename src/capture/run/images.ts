@@ -196,7 +196,9 @@ function peakOf(
   const peakFinal = final > 0;
   const peakRss = Math.max(peakFinal ? final : 0, sampled > 0 ? sampled : 0) || NaN;
   const nearly = peakRss - Math.max(peakRss * PEAK_SHARE, PEAK_BYTES);
-  const from = hwms.findLast(({ hwm }) => hwm < nearly)?.time ?? -Infinity;
+  // The first time that it is reached: when pages go, the kernel may show a few less than before.
+  const reached = hwms.findIndex(({ hwm }) => hwm >= nearly);
+  const from = hwms[(reached < 0 ? hwms.length : reached) - 1]?.time ?? -Infinity;
   const to = hwms.find(({ hwm }) => hwm >= peakRss)?.time ?? end;
   return { peakRss, peakFinal, window: { from, to: Number.isNaN(to) ? Infinity : Math.max(to, from) } };
 }
