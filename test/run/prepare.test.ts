@@ -24,7 +24,11 @@ interface Circumstances {
 }
 
 function inClone(words: string[], { command = join(clone, "tidegauge"), cwd = clone, path }: Circumstances = {}) {
-  const env = { ...process.env, ...(path === undefined ? {} : { PATH: path }) };
+  const env = {
+    ...process.env,
+    XDG_CACHE_HOME: join(dirname(clone), "cache"),
+    ...(path === undefined ? {} : { PATH: path }),
+  };
   const { status, stdout, stderr } = spawnSync(command, words, { cwd, env, encoding: "utf8" });
   return { status, stdout, stderr };
 }

@@ -4,6 +4,7 @@ import { mkdtempSync, readdirSync, realpathSync, rmSync, writeFileSync } from "n
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { afterAll } from "vitest";
 
 export const root = fileURLToPath(new URL("../../", import.meta.url));
 /** TIDEGAUGE_COMMAND: another way to start the tool than `./tidegauge`. */
@@ -19,11 +20,11 @@ export interface Outcome {
 }
 
 const folders: string[] = [];
-process.on("exit", () => {
+afterAll(() => {
   for (const folder of folders) rmSync(folder, { recursive: true, force: true });
 });
 
-/** A fresh folder with these files in it; it is removed when the tests of this process are over. */
+/** A fresh folder with these files in it; it is removed when the tests of the file are over. */
 export function folderWith(files: Record<string, string | Buffer> = {}): string {
   const folder = realpathSync(mkdtempSync(join(tmpdir(), "tidegauge-test-")));
   folders.push(folder);
