@@ -81,6 +81,12 @@ export class Amounts {
     this.remove(site, size, weight, sequence);
   }
 
+  /** Transient blocks that were only counted. */
+  addCounted(site: number, count: number, bytes: number): void {
+    this.sums[site * COLUMNS + MADE]! += bytes;
+    this.sums[site * COLUMNS + MADE_COUNT]! += count;
+  }
+
   /** After a birth: is it the most so far? */
   notePeak(site: number, sequence: number, time: number): void {
     const { sums } = this;

@@ -54,6 +54,9 @@ export class Clock {
   private readonly executions: Executions;
   private readonly paths = new Map<number, Path>();
   private current = new Path(NONE);
+  /** By stack: 2 + hiddenLoop, as a u32 (2 + NONE = 1); 0: not asked since `shownLoops` changed. */
+  private readonly hidden: Uint32Array;
+  private shownLoops = 0;
 
   constructor(settings: ClockSettings) {
     this.places = settings.places;
@@ -61,6 +64,7 @@ export class Clock {
     this.exact = settings.exact;
     this.learning = settings.learning;
     this.ended = settings.ended;
+    this.hidden = new Uint32Array(this.places.program.stackParent.length);
     this.executions = new Executions(this.learning ? 0 : this.places.program.stackParent.length);
   }
 
@@ -150,7 +154,11 @@ export class Clock {
     const { places } = this;
     const caller = at === 0 ? NONE : path.stacks[at - 1]!;
     const loop = caller === NONE ? NONE : places.loopOf(caller);
-    if (loop === NONE || places.isHiddenByFold(stack, loop) || (!places.inLoop(caller) && (this.learning || !this.patterns.callsOnce(caller)))) {
+    if (
+      loop === NONE ||
+      places.isHiddenByFold(stack, loop) ||
+      (!places.inLoop(caller) && (this.learning || !this.patterns.callsOnce(caller)))
+    ) {
       this.callFrom(path, at, stack, sequence);
       return;
     }
@@ -224,12 +232,12 @@ export class Clock {
       path.noteSize(size);
       return;
     }
+    const hidden = this.hiddenLoop(path.stack, loop);
+    if (hidden === NONE) return;
     if (patterns.repeatsSizes(path.stack) && !path.hasSize(size)) {
       path.noteSize(size);
       return;
     }
-    const hidden = this.outermostHidden(loop);
-    if (hidden === NONE) return;
     this.turn(path, hidden, sequence);
     path.anchored[innermost] = 1;
     path.noteSize(size);
@@ -247,6 +255,17 @@ export class Clock {
   private shownOr(loop: number): number {
     if (this.patterns.isShown(this.places.codeOf(loop))) return loop;
     return this.outermostHidden(loop);
+  }
+
+  /** The outermost loop of a stack that does not show its turns: remembered until another loop begins to show them. */
+  private hiddenLoop(stack: number, loop: number): number {
+    const { patterns, hidden } = this;
+    if (this.shownLoops !== patterns.shownLoops) {
+      hidden.fill(0);
+      this.shownLoops = patterns.shownLoops;
+    }
+    if (hidden[stack] === 0) hidden[stack] = this.outermostHidden(loop) + 2;
+    return (hidden[stack]! - 2) >>> 0;
   }
 
   private outermostHidden(loop: number): number {
@@ -273,9 +292,7 @@ export class Clock {
   }
 
   private certainTurn(path: Path, at: number): void {
-    const turns = ++path.certain[at]!;
-    const code = this.places.codeOf(path.stacks[at]!);
-    if (turns > this.patterns.certainTurns[code]!) this.patterns.certainTurns[code] = turns;
+    this.patterns.turned(this.places.codeOf(path.stacks[at]!), ++path.certain[at]!);
   }
 
   /** What stands at depth `at` was executed; the next execution of the same instruction begins. */
@@ -324,7 +341,15 @@ export class Clock {
     }
   }
 
-  private end(path: Path, at: number, isGenerator: boolean, start: number, last: number, rows: number, stack: number): void {
+  private end(
+    path: Path,
+    at: number,
+    isGenerator: boolean,
+    start: number,
+    last: number,
+    rows: number,
+    stack: number,
+  ): void {
     const repeated = this.executions.end(rows);
     if (!repeated) return;
     this.ended({ thread: path.thread, depth: at, code: this.places.codeOf(stack), isGenerator, start, last, repeated });
@@ -347,7 +372,8 @@ export class Clock {
     path.depth = depth;
     path.stack = stack;
     if (suspended && path.suspended.size > 0) {
-      for (let at = from; at < depth; at++) if (this.places.isGenerator[path.stacks[at]!] === 1) this.resume(path, at, sequence);
+      for (let at = from; at < depth; at++)
+        if (this.places.isGenerator[path.stacks[at]!] === 1) this.resume(path, at, sequence);
     }
   }
 

@@ -88,7 +88,13 @@ export class Drivers {
       if (!choice) continue;
       const repeated = activation.repeated.find(({ stack }) => stack === choice.stack);
       if (repeated && repeated.turns.count >= FEWEST_TURNS) {
-        return { unit: choice.unit, stack: choice.stack, start: activation.start, last: activation.last, turns: repeated.turns };
+        return {
+          unit: choice.unit,
+          stack: choice.stack,
+          start: activation.start,
+          last: activation.last,
+          turns: repeated.turns,
+        };
       }
     }
     return undefined;

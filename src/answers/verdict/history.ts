@@ -49,7 +49,16 @@ export class SiteHistory {
   private mask = 0;
 
   /** A block was born: `live` bytes of the site with it. */
-  birth(sequence: number, live: number, variance: number, made: number, bytes: number, stack: number, thread: number, moved: boolean): void {
+  birth(
+    sequence: number,
+    live: number,
+    variance: number,
+    made: number,
+    bytes: number,
+    stack: number,
+    thread: number,
+    moved: boolean,
+  ): void {
     const last = this.slices - 1;
     if (last < 0 || this.births >= this.mostBirths || sequence - this.begin[last]! > this.span) {
       this.addSlice(sequence, live, variance, made, 0);
@@ -59,7 +68,15 @@ export class SiteHistory {
   }
 
   /** A block was born and died at once; `live` without it. */
-  transient(sequence: number, live: number, variance: number, made: number, bytes: number, stack: number, thread: number): void {
+  transient(
+    sequence: number,
+    live: number,
+    variance: number,
+    made: number,
+    bytes: number,
+    stack: number,
+    thread: number,
+  ): void {
     this.birth(sequence, live + bytes, variance, made, bytes, stack, thread, false);
     const last = this.slices - 1;
     if (live < this.least[last]!) this.least[last] = live;

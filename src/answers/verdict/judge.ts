@@ -72,13 +72,21 @@ class ProcessJudge implements Judge, BlockListener {
     amounts.add(site, size, weight, sequence);
     let history = this.histories[site];
     if (history === undefined && amounts.live(site) >= FOLLOWED) history = this.histories[site] = new SiteHistory();
-    if (replaced >= 0) amounts.remove(site, pending.sizes[replaced]!, pending.weights[replaced]!, pending.bornAt[replaced]!);
+    if (replaced >= 0)
+      amounts.remove(site, pending.sizes[replaced]!, pending.weights[replaced]!, pending.bornAt[replaced]!);
     amounts.notePeak(site, sequence, this.replay.time);
     if (history !== undefined) {
       const bytes = size * weight;
       const made = amounts.made(site) - bytes;
       history.birth(sequence, amounts.live(site), amounts.variance(site), made, bytes, stack, thread, replaced >= 0);
-      if (replaced >= 0) history.death(pending.bornAt[replaced]!, sequence, amounts.live(site), amounts.variance(site), amounts.made(site));
+      if (replaced >= 0)
+        history.death(
+          pending.bornAt[replaced]!,
+          sequence,
+          amounts.live(site),
+          amounts.variance(site),
+          amounts.made(site),
+        );
     }
     if (slot >= this.bornAt.length) this.growSlots(slot);
     this.bornAt[slot] = sequence;
@@ -99,6 +107,10 @@ class ProcessJudge implements Judge, BlockListener {
       history.transient(sequence, amounts.live(site), amounts.variance(site), made, bytes, stack, thread);
     }
     this.passOn(sequence, stack, thread, size, weight);
+  }
+
+  transients(stack: number, _thread: number, count: number, bytes: number): void {
+    this.amounts.addCounted(this.program.stackSite[stack]!, count, bytes);
   }
 
   died(slot: number): void {
@@ -160,7 +172,13 @@ class ProcessJudge implements Judge, BlockListener {
       amounts.remove(site, pending.sizes[i]!, pending.weights[i]!, pending.bornAt[i]!);
       const history = histories[site];
       if (history !== undefined) {
-        history.death(pending.bornAt[i]!, pending.diedAt[i]!, amounts.live(site), amounts.variance(site), amounts.made(site));
+        history.death(
+          pending.bornAt[i]!,
+          pending.diedAt[i]!,
+          amounts.live(site),
+          amounts.variance(site),
+          amounts.made(site),
+        );
       }
     }
     pending.count = 0;

@@ -16,7 +16,9 @@ const FIRST_ROWS = 64;
 
 export class Patterns {
   /** By code: how often a loop of one activation turned for certain, at most over all activations. */
-  readonly certainTurns: Uint32Array;
+  private readonly certainTurns: Uint32Array;
+  /** Codes whose loops show when they turn. */
+  shownLoops = 0;
   private readonly rowOfStack: Int32Array;
   private births = new Uint32Array(FIRST_ROWS);
   /** A bit for each of 32 classes of sizes: enough to tell few from many. */
@@ -35,6 +37,13 @@ export class Patterns {
   constructor(stacks: number, codes: number) {
     this.certainTurns = new Uint32Array(codes);
     this.rowOfStack = new Int32Array(stacks).fill(-1);
+  }
+
+  /** One activation of a code has turned its loops so often. */
+  turned(code: number, turns: number): void {
+    if (turns <= this.certainTurns[code]!) return;
+    this.certainTurns[code] = turns;
+    if (turns === FEWEST_TURNS) this.shownLoops++;
   }
 
   /** The loops of this code show when they turn: silence means that they did not. */
@@ -97,7 +106,8 @@ export class Patterns {
     if (!isOnce) return NONE;
     // A list beside many items: what is made once however many others there are says that they came from one execution.
     for (let i = 0; i < SIZES; i++) {
-      if (i !== best && this.counts[at + i]! > 0 && this.most[at + i] === 1 && this.most[at + best]! >= SIZES) return NONE;
+      if (i !== best && this.counts[at + i]! > 0 && this.most[at + i] === 1 && this.most[at + best]! >= SIZES)
+        return NONE;
     }
     return this.sizes[at + best]!;
   }

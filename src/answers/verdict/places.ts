@@ -117,7 +117,7 @@ export class Places {
   loopOf(stack: number): number {
     const { loops } = this;
     if (loops[stack] === NONE) this.findLoop(stack);
-    return loops[stack]! - 1 >>> 0;
+    return (loops[stack]! - 1) >>> 0;
   }
 
   /** As loopOf, but NONE where rounds of a folded recursion lie between: then births do not show whether the loop turned. */

@@ -17,7 +17,8 @@ export function heldByCalls(history: SiteHistory, peakAt: number, places: Places
   let held = 0;
   let rounds = 0;
   const calls = new Map<number, Set<number>>();
-  for (let i = 0; running && i < history.blocks; i++) {
+  if (!running) return { share: 0, depth: 0 };
+  for (let i = 0; i < history.blocks; i++) {
     const born = history.born[i]!;
     if (born > peakAt) break;
     if (history.died[i]! !== ALIVE && history.died[i]! < peakAt) continue;

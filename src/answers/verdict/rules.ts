@@ -47,14 +47,15 @@ export interface DriverFeatures {
 export interface Judgement {
   verdict: Verdict;
   confidence: Confidence;
-  /** The site grew with every turn: whatever the verdict, the figure a turn may be shown. */
+  /** The site grew with the turns: only then is there a figure a turn to show. */
   growing: boolean;
 }
 
 export function judge(features: Features): Judgement {
   const { peak, live, heldByCalls, depth, calls, driver } = features;
   if (peak < FLOOR) return settled("minor", "high");
-  if (heldByCalls >= 0.6 && depth >= 3) return settled("held by recursion", heldByCalls >= 0.8 && depth >= 4 ? "high" : "medium");
+  if (heldByCalls >= 0.6 && depth >= 3)
+    return settled("held by recursion", heldByCalls >= 0.8 && depth >= 4 ? "high" : "medium");
   if (!driver) {
     if (live > 0.5 * peak) return settled("held", live > 0.9 * peak ? "high" : "medium");
     return settled("recycled", live < 0.05 * peak && calls >= 2 ? "high" : "medium");
@@ -87,8 +88,8 @@ function isGrowing({ growth, up, early, late, generations, level, before }: Driv
 /** Growth on purpose ends with what drives it; whether what goes on growing is kept on purpose, its holder would say. */
 function judgeGrowing(driver: DriverFeatures, sampled: boolean): Judgement {
   const { end, released, survivors, low, growth, turns, up } = driver;
-  if (released > 0.5) return { verdict: "held", confidence: "medium", growing: false };
-  if (end < 0.8) return { verdict: "held", confidence: "low", growing: false };
+  if (released > 0.5) return { verdict: "held", confidence: "medium", growing: true };
+  if (end < 0.8) return { verdict: "held", confidence: "low", growing: true };
   if (sampled && survivors < FEWEST_SAMPLED) return settled("undecided", "low");
   const clear = low > 0 && turns >= MANY_TURNS && growth >= FLOOR && up >= 0.85;
   return { verdict: "undecided", confidence: clear ? "medium" : "low", growing: true };

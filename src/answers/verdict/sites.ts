@@ -197,19 +197,25 @@ function releasedShare(followed: Followed, level: number, live: number, ending: 
   return gone(least);
 }
 
-function driverColumns(run: Replayed, followed: Followed | undefined, features: DriverFeatures | undefined, judgement: Judgement) {
+function driverColumns(
+  run: Replayed,
+  followed: Followed | undefined,
+  features: DriverFeatures | undefined,
+  judgement: Judgement,
+) {
   const { driver, trend, windows, turns } = followed ?? {};
   const known = driver !== undefined && trend !== undefined && features !== undefined;
+  const grows = known && judgement.growing;
   return {
     driverFrame: known && driver.stack !== NONE ? run.program.stackFrame[driver.stack]! : NONE,
     driverStack: known ? driver.stack : NONE,
     unit: known ? driver.unit : UNITS.indexOf("none"),
     units: known ? turns! : NaN,
     growth: trend?.growth ?? NaN,
-    growthPerUnit: trend?.perTurn ?? NaN,
-    growthLow: trend ? (judgement.growing ? trend.low : Math.min(trend.low, 0)) : NaN,
-    growthHigh: trend?.high ?? NaN,
-    growingUnits: known && run.exact ? Math.round(windows!.growingShare * turns!) : NaN,
+    growthPerUnit: grows ? trend.perTurn : NaN,
+    growthLow: grows ? trend.low : NaN,
+    growthHigh: grows ? trend.high : NaN,
+    growingUnits: known && run.exact ? windows!.growingShare : NaN,
     up: features?.up ?? NaN,
     early: features?.early ?? NaN,
     late: features?.late ?? NaN,
@@ -221,7 +227,10 @@ function driverColumns(run: Replayed, followed: Followed | undefined, features: 
   };
 }
 
-type Prefixed<P extends string> = Record<`${P}Bytes` | `${P}Count` | `${P}Variance` | `${P}Sampled` | `${P}ExactBytes`, number>;
+type Prefixed<P extends string> = Record<
+  `${P}Bytes` | `${P}Count` | `${P}Variance` | `${P}Sampled` | `${P}ExactBytes`,
+  number
+>;
 
 function prefixed<P extends string>(prefix: P, sum: Sum): Prefixed<P> {
   return {

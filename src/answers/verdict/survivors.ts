@@ -26,7 +26,9 @@ export class Windows {
   constructor(driver: Driver, boundaries: readonly Boundary[], sampled: boolean) {
     const { turns } = driver;
     this.starts = sampled ? [driver.start, ...boundaries.slice(0, -1).map(({ at }) => at + 1)] : turns.starts;
-    this.turnOf = sampled ? (window) => (window === 0 ? 0 : boundaries[window - 1]!.turn) : (window) => turns.numberOf(window);
+    this.turnOf = sampled
+      ? (window) => (window === 0 ? 0 : boundaries[window - 1]!.turn)
+      : (window) => turns.numberOf(window);
     this.isSingle = (window) => turns.stride === 1 || window % 2 === 0;
     this.count = this.starts.length;
     this.last = driver.last;

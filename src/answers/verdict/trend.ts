@@ -50,7 +50,10 @@ export interface Trend {
 export function trendOf(history: SiteHistory, driver: Driver, turns: number, milestones?: Milestones): Trend {
   const boundaries = milestones ? evenly(driver, turns, milestones) : betweenTurns(driver);
   const last = boundaries.length - 1;
-  const readings = boundaries.map((boundary, i) => ({ ...boundary, ...(i === last ? readLast : read)(history, boundary.at) }));
+  const readings = boundaries.map((boundary, i) => ({
+    ...boundary,
+    ...(i === last ? readLast : read)(history, boundary.at),
+  }));
   return { boundaries, final: readings[last]!.bytes, ...envelopeOf(readings) };
 }
 
@@ -134,7 +137,9 @@ function perTurn(envelope: readonly Reading[], growth: number): { perTurn: numbe
     const width = envelope[i]!.turn - envelope[i - 1]!.turn;
     if (width > 0) rates.push((envelope[i]!.bytes - envelope[i - 1]!.bytes) / width);
   }
-  const spread = Math.sqrt(rates.reduce((sum, rate) => sum + (rate - mean) ** 2, 0) / Math.max(1, rates.length - 1) / rates.length);
+  const spread = Math.sqrt(
+    rates.reduce((sum, rate) => sum + (rate - mean) ** 2, 0) / Math.max(1, rates.length - 1) / rates.length,
+  );
   const student = STUDENT[Math.max(0, Math.min(rates.length - 2, STUDENT.length - 1))]!;
   const sampling = Math.sqrt(Math.max(0, last.variance - first.variance)) / turns;
   const half = Math.hypot(student * spread, NORMAL * sampling);
