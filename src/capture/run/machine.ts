@@ -1,31 +1,36 @@
 /** What limits the memory of a program on this machine. */
-import { cgroupLimit, findMemoryCgroup, type MemoryCgroup } from "../proc/cgroup.ts";
+import { cgroupLimit, findMemoryCgroup } from "../proc/cgroup.ts";
 import { parseMemTotal, parseSoftLimit } from "../proc/parse.ts";
 import { readText } from "../proc/read.ts";
 
+/** Facts of a run (docs/format.md, section 3). */
 export interface Limits {
   ramBytes: number;
   /** The tightest of the three, and which it is; NaN and "" when nothing is known. */
   limitBytes: number;
   limitKind: "cgroup" | "RLIMIT_AS" | "RAM" | "";
-  cgroup: MemoryCgroup | undefined;
 }
 
-/** Limits of a program that is started now. `inherited`: what `tidegauge-launch before` noted, since it lifts some for Node. */
-export function readLimits(inherited: string | undefined): Limits {
-  const cgroup = findMemoryCgroup(readText);
+/**
+ * @param inherited what `tidegauge-launch before` noted of this process's limits, since it lifts some for Node
+ * @param groupLimit bytes, Infinity: none
+ */
+export function readLimits(inherited: string | undefined, groupLimit = ownGroupLimit()): Limits {
   const ramBytes = parseMemTotal(readText("/proc/meminfo") ?? "");
   const candidates = [
-    { limitKind: "cgroup", limitBytes: cgroup ? cgroupLimit(cgroup, readText) : Infinity },
+    { limitKind: "cgroup", limitBytes: groupLimit },
     { limitKind: "RLIMIT_AS", limitBytes: addressSpace(inherited ?? "") },
     { limitKind: "RAM", limitBytes: ramBytes },
   ] as const;
   const known = candidates.filter((c) => Number.isFinite(c.limitBytes));
-  const tightest = known.toSorted((a, b) => a.limitBytes - b.limitBytes)[0] ?? {
-    limitKind: "" as const,
-    limitBytes: NaN,
-  };
-  return { ramBytes, cgroup, ...tightest };
+  const [tightest] = known.toSorted((a, b) => a.limitBytes - b.limitBytes);
+  return { ramBytes, limitKind: tightest?.limitKind ?? "", limitBytes: tightest?.limitBytes ?? NaN };
+}
+
+/** What a program that this process starts begins with. */
+function ownGroupLimit(): number {
+  const group = findMemoryCgroup(readText);
+  return group ? cgroupLimit(group, readText) : Infinity;
 }
 
 /** RLIM_INFINITY as it stands in the note. */

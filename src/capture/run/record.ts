@@ -1,12 +1,12 @@
 /** One run from launch to end: starts the program, samples it, and leaves a run folder that can be finished into a recording. */
 import { encodeSettings, type Settings } from "../../tide/runfolder.ts";
-import { cgroupOomKills, type MemoryCgroup } from "../proc/cgroup.ts";
 import { parseStat, parseStatus } from "../proc/parse.ts";
 import { readText } from "../proc/read.ts";
+import { CgroupWatch } from "./cgroup-watch.ts";
 import { giveBack, type RunPlace } from "./folder.ts";
 import { Journal, type Facts } from "./journal.ts";
 import { inForeground, launch, type Launched, type ProgramEnd } from "./launch.ts";
-import { readLimits, type Limits } from "./machine.ts";
+import { readLimits } from "./machine.ts";
 import type { Program } from "./program.ts";
 import { reasonOf, Refusal } from "./refusal.ts";
 import { Sampler, type Level } from "./sampler.ts";
@@ -42,10 +42,9 @@ export interface Recorded {
 
 /** Rejects with a Refusal when the program could not be started; the run folder is removed then. */
 export async function record(plan: RecordPlan): Promise<Recorded> {
-  const limits = readLimits(plan.inherited);
   const started = process.hrtime.bigint();
   const now = () => Number(process.hrtime.bigint() - started) / 1e9;
-  const journal = openJournal(plan, limits, started);
+  const journal = openJournal(plan, started);
   let launched: Launched;
   try {
     launched = await launch({ ...plan, folder: plan.place.folder });
@@ -55,12 +54,12 @@ export async function record(plan: RecordPlan): Promise<Recorded> {
     throw error;
   }
   const { pid } = launched;
-  const oomKillsBefore = oomKills(limits.cgroup);
   journal.facts({ pid });
   const { argv, throughScript } = plan.program;
   const tree = new ProcessTree(plan.place.folder, { pid, argv, throughScript }, (line) => journal.process(line));
   const suspend = stopTogether();
-  const sampler = new Sampler(tree, journal, pid, limits.cgroup, now, (level) => {
+  const cgroup = new CgroupWatch(pid);
+  const sampler = new Sampler(tree, journal, pid, cgroup, now, (level) => {
     suspend(tree.isStopped(pid), level.seconds);
     plan.onLevel(level);
   });
@@ -74,15 +73,17 @@ export async function record(plan: RecordPlan): Promise<Recorded> {
   tree.close(seconds, end.exitCode ?? -1, end.exitCode === null && end.signal === 0 ? -1 : end.signal);
   journal.facts({
     ...endFacts(end, seconds),
-    oomKills: oomKills(limits.cgroup) - oomKillsBefore,
+    ...readLimits(plan.inherited, cgroup.limit),
+    oomKills: cgroup.oomKills,
     notMeasured: unseen(left, journal),
   });
+  cgroup.close();
   journal.close();
   launched.release();
   return { end, kept: !journal.isLost };
 }
 
-function openJournal(plan: RecordPlan, limits: Limits, started: bigint): Journal {
+function openJournal(plan: RecordPlan, started: bigint): Journal {
   const { program, place, settings } = plan;
   const facts: Facts = {
     version: plan.version,
@@ -95,9 +96,7 @@ function openJournal(plan: RecordPlan, limits: Limits, started: bigint): Journal
     startedRealtime: Date.now() / 1000,
     startedMonotonic: Number(started) / 1e9,
     complete: 0,
-    limitBytes: limits.limitBytes,
-    limitKind: limits.limitKind,
-    ramBytes: limits.ramBytes,
+    ...readLimits(plan.inherited),
     recorderPid: process.pid,
     recorderStart: parseStat(readText("/proc/self/stat") ?? "").startTicks,
     reason: plan.reason,
@@ -132,10 +131,6 @@ async function settle(tree: ProcessTree, sampler: Sampler, root: number, now: ()
     await new Promise((resolve) => setTimeout(resolve, GRACE_STEP_SECONDS * 1000));
     sampler.look();
   }
-}
-
-function oomKills(cgroup: MemoryCgroup | undefined): number {
-  return cgroup ? cgroupOomKills(cgroup, readText) : NaN;
 }
 
 /** Sentences, one a line, about what this run could not see. */

@@ -3,8 +3,7 @@
  * more and more rarely, and never for more than about 1 % of a core. A row is written when it says something new.
  */
 import type { TimelineSample } from "../../tide/runfolder.ts";
-import { cgroupUsageFile, type MemoryCgroup } from "../proc/cgroup.ts";
-import { ProcFile } from "../proc/read.ts";
+import type { CgroupWatch } from "./cgroup-watch.ts";
 import type { Journal } from "./journal.ts";
 import type { Look, ProcessTree } from "./tree.ts";
 
@@ -48,7 +47,7 @@ export class Sampler {
   readonly #root: number;
   readonly #now: () => number;
   readonly #onLook: (level: Level) => void;
-  readonly #usage: ProcFile | undefined;
+  readonly #cgroup: CgroupWatch;
   readonly #written = new Map<number, TimelineSample>();
   readonly #skipped = new Map<number, TimelineSample>();
   readonly #rollups = new Map<number, number>();
@@ -63,7 +62,7 @@ export class Sampler {
     tree: ProcessTree,
     journal: Journal,
     root: number,
-    cgroup: MemoryCgroup | undefined,
+    cgroup: CgroupWatch,
     now: () => number,
     onLook: (level: Level) => void,
   ) {
@@ -72,7 +71,7 @@ export class Sampler {
     this.#root = root;
     this.#now = now;
     this.#onLook = onLook;
-    this.#usage = cgroup && new ProcFile(cgroupUsageFile(cgroup));
+    this.#cgroup = cgroup;
   }
 
   get looks(): number {
@@ -86,7 +85,6 @@ export class Sampler {
   /** Ends the sampling and writes what was held back. */
   stop(): void {
     clearTimeout(this.#timer);
-    this.#usage?.close();
     for (const row of [...this.#skipped.values()].toSorted((a, b) => a.time - b.time)) this.#journal.sample(row);
     this.#journal.flush(this.#now());
   }
@@ -98,7 +96,7 @@ export class Sampler {
     let looks = this.#tree.look(time);
     const fresh = this.#tree.discover(time, this.#journal.fileNames());
     if (fresh.length > 0) looks = [...looks, ...this.#tree.look(time, fresh)];
-    const usage = Number(this.#usage?.read()?.trim() || NaN);
+    const usage = this.#cgroup.usage(time);
     let rss = 0;
     let hwm = 0;
     for (const one of looks) {

@@ -36,7 +36,7 @@ export function register(program: Command): void {
     .command("run")
     .description("run a program and say how much memory it took, when, and which lines")
     .usage("[options] (SCRIPT | -m MODULE | -c CODE | -- COMMAND) [ARGUMENTS...]")
-    .argument("[words...]")
+    .argument("[program...]")
     .option("-o, --output <file>", "the recording to write (default: tidegauge-NAME.tide, numbered when taken)")
     .option("-f, --force", "write over a recording that exists")
     .option("-q, --quiet", "no answer and no status line; problems are still told")
