@@ -115,7 +115,8 @@ export const SCHEMA = {
    * Amount groups are spelled out with a prefix: live (at the end), peak (the site's own maximum, at peakAt), allocated (over the run).
    * features as in docs/verdicts.md: driverFrame (the frame of the loop or of the call that is one turn; NONE: no driver), unit (0 none,
    * 1 call, 2 turn of a loop, 3 slice of the run, 4 mark), units K, growthPerUnit with its 90 % interval (NaN: the site did not grow),
-   * growingUnits (share of turns that left something behind; NaN when sampled), up, early, late, generations, allocLate, replaced, heldByCalls (hb), depth, driverEnd (share of the run at which D ended).
+   * growingUnits (share of turns that left something behind; NaN when sampled), up, early, late, generations, allocLate, replaced, heldByCalls (hb),
+   * depth, driverEnd (share of the program's time at which what drives ended), released (share of the level that went right after).
    * verdict and confidence: codes in VERDICTS and CONFIDENCES of this file.
    */
   siteFeatures: {
@@ -158,6 +159,7 @@ export const SCHEMA = {
     heldByCalls: "f64",
     depth: "f64",
     driverEnd: "f64",
+    released: "f64",
     calls: "f64",
     maxAtOnce: "f64",
   },

@@ -138,9 +138,10 @@ function inHowMany({ features, row, sampled }: Facts): string {
 }
 
 function whatStays({ features, row, live }: Facts): string {
-  return features.liveBytes[row]! < 0.05 * features.peakBytes[row]!
-    ? "gone when it ended"
-    : `${live} when the program ended`;
+  const released = features.released[row]!;
+  if (released > 0.95) return "gone when it ended";
+  if (released > 0.5) return `${formatShare(released)} gone when it ended`;
+  return `${live} when the program ended`;
 }
 
 /** Undecided, and not for growth. */

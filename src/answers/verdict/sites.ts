@@ -224,6 +224,7 @@ function driverColumns(
     allocLate: features?.allocLate ?? NaN,
     replaced: features?.replaced ?? NaN,
     driverEnd: features?.end ?? NaN,
+    released: features?.released ?? NaN,
   };
 }
 
