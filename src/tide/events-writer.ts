@@ -19,10 +19,12 @@ import {
   FLAG,
   KIND_DICTIONARY,
   KIND_EVENTS,
+  LOCAL_DEATH,
   MODES,
   RECORD,
   SLOT_BYTES,
   STATE,
+  TYPE_TRANSIENTS,
 } from "./events.ts";
 import type { ClockTriple, CodeRecord, EventHeader } from "./events.ts";
 import { view, writeU64 } from "./container.ts";
@@ -45,6 +47,11 @@ export interface ThreadWriter {
   death(address: number, type?: BlockType): ThreadWriter;
   /** A small block that is born and dies at once, in the one word that the agent makes of both. */
   transient(address: number, size: number, node: number): ThreadWriter;
+  /** A small block that dies in this chunk; gives its word, which `localDeath` names. */
+  local(address: number, size: number, node: number): number;
+  localDeath(word: number): ThreadWriter;
+  /** Transient births that were only counted. */
+  transients(node: number, count: number, bytes: number): ThreadWriter;
   map(address: number, size: number, node: number): ThreadWriter;
   unmap(address: number, size: number): ThreadWriter;
   /** An mremap that moved or resized: control, death, birth. */
@@ -252,6 +259,23 @@ class Thread implements ThreadWriter {
     const base = this.base(address);
     this.words(EVENT.transient | (base << 3) | ((size - 1) << 5) | (node << 14), (address / 16) >>> 0);
     return this;
+  }
+
+  local(address: number, size: number, node: number): number {
+    this.begin();
+    const base = this.base(address);
+    this.words(EVENT.local | (base << 3) | ((size - 1) << 5) | (node << 14), (address / 16) >>> 0);
+    return this.chunk!.at / 2 - 1;
+  }
+
+  localDeath(word: number): ThreadWriter {
+    this.begin();
+    this.words(EVENT.death | LOCAL_DEATH, word);
+    return this;
+  }
+
+  transients(node: number, count: number, bytes: number): ThreadWriter {
+    return this.full(EVENT.birthFull, TYPE_TRANSIENTS, node, count, bytes);
   }
 
   death(address: number, type: BlockType = "malloc"): ThreadWriter {

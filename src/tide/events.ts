@@ -19,9 +19,24 @@ export const KIND_EVENTS = 1;
 export const KIND_DICTIONARY = 2;
 
 /** Low three bits of an event's first word. */
-export const EVENT = { birth: 1, death: 2, medium: 3, birthFull: 4, deathFull: 5, control: 6, transient: 7 } as const;
+export const EVENT = {
+  local: 0,
+  birth: 1,
+  death: 2,
+  medium: 3,
+  birthFull: 4,
+  deathFull: 5,
+  control: 6,
+  transient: 7,
+} as const;
 export const CONTROL = { time: 1, order: 2, interval: 3, base: 4, undo: 5, mark: 6, gap: 7, realloc: 8 } as const;
 export const BLOCK_TYPE = { malloc: 0, pymalloc: 1, mmap: 2, arena: 3 } as const;
+/** A full birth of this type stands for many transient births of one node. */
+export const TYPE_TRANSIENTS = 5;
+/** In the first word of a death: the second names the word of the birth in the same chunk, counted from the chunk header. */
+export const LOCAL_DEATH = 1 << 5;
+/** Slots that one chunk may span. */
+const MOST_SLOTS = 64;
 export const RECORD = { node: 1, code: 2, string: 3, native: 4, thread: 5, mappings: 6 } as const;
 export const STATE = { running: 0, exited: 1, exec: 2, off: 3 } as const;
 export const FLAG = { hooks: 1, late: 2, fork: 4, throughMalloc: 8 } as const;
@@ -231,11 +246,13 @@ interface Streams {
 function indexChunks(source: ByteSource): Streams {
   const streams = new Map<number, { tid: number; chunks: Map<number, EventChunk> }>();
   const dictionary = new Map<number, EventChunk>();
-  for (let slot = SLOT_BYTES; slot + CHUNK_HEADER_BYTES <= source.size; slot += SLOT_BYTES) {
+  for (let slot = SLOT_BYTES, slots = 1; slot + CHUNK_HEADER_BYTES <= source.size; slot += slots * SLOT_BYTES) {
+    slots = 1;
     const bytes = source.read(slot, CHUNK_HEADER_BYTES);
     if (bytes.length < CHUNK_HEADER_BYTES) break;
     const fields = view(bytes);
     if (fields.getUint32(0, true) !== CHUNK_MAGIC) continue;
+    slots = slotsOf(fields);
     const kind = fields.getUint32(4, true);
     const chunk = readChunkHeader(fields, slot + CHUNK_HEADER_BYTES, source.size);
     if (kind === KIND_DICTIONARY) keepLonger(dictionary, chunk);
@@ -251,8 +268,13 @@ function indexChunks(source: ByteSource): Streams {
   return { threads, dictionary: bySerial(dictionary) };
 }
 
+/** 0 stands for 1. */
+function slotsOf(fields: DataView): number {
+  return Math.max(1, Math.min(fields.getUint32(60, true), MOST_SLOTS));
+}
+
 function readChunkHeader(fields: DataView, offset: number, size: number): EventChunk {
-  const used = Math.min(fields.getUint32(12, true), SLOT_BYTES - CHUNK_HEADER_BYTES, size - offset);
+  const used = Math.min(fields.getUint32(12, true), slotsOf(fields) * SLOT_BYTES - CHUNK_HEADER_BYTES, size - offset);
   return {
     offset,
     bytes: used & ~7,

@@ -102,6 +102,24 @@ describe("chunks", () => {
     expect(wordsOf(openEvents(bytesSource(both)), 0)).toEqual(wordsOf(openEvents(bytesSource(bytes)), 0));
   });
 
+  test("may span several slots, whose bytes are not taken for headers", () => {
+    const { w, main, thread } = smallProgram();
+    thread.birth(HEAP, 64, main);
+    const bytes = w.finish();
+    const wide = new Uint8Array(bytes.length + 2 * SLOT_BYTES);
+    wide.set(bytes.subarray(0, 2 * SLOT_BYTES));
+    wide.set(bytes.subarray(2 * SLOT_BYTES), 4 * SLOT_BYTES);
+    wide.set(bytes.subarray(SLOT_BYTES, SLOT_BYTES + 64), 2 * SLOT_BYTES);
+    const header = new Uint32Array(wide.buffer, SLOT_BYTES, 16);
+    header[3] = 3 * SLOT_BYTES - 64;
+    header[15] = 3;
+    const file = openEvents(bytesSource(wide));
+    expect(file.threads.map(({ chunks }) => chunks.map((chunk) => file.words(chunk).length))).toEqual([
+      [(3 * SLOT_BYTES - 64) / 4],
+    ]);
+    expect(file.dictionary.codes[1]).toMatchObject({ qualname: "main" });
+  });
+
   test("that were never written are skipped and counted as lost", () => {
     const { w, main, thread } = smallProgram({ chunkBytes: 8 });
     for (let i = 0; i < 4; i++) thread.birth(HEAP + 64 * i, 64, main);

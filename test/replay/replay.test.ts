@@ -120,6 +120,44 @@ describe("mremap", () => {
   });
 });
 
+describe("short forms", () => {
+  test("a local birth is ended by a death that names its word", () => {
+    const bytes = one((main) => {
+      const word = main.birth(0x1000, 8, 1).local(0x2000, 16, 2);
+      main.birth(0x3000, 24, 3).localDeath(word).death(0x1000);
+    });
+    expect(told(bytes)).toEqual(["+1000 8 @1", "+2000 16 @2", "+3000 24 @3", "-2000", "-1000"]);
+  });
+
+  test("a local death whose birth was not changed in time goes by its address", () => {
+    const bytes = one((main) => {
+      const word = main.local(0x2000, 16, 2);
+      main.localDeath(word);
+    });
+    const words = new Uint32Array(bytes.buffer, SLOT_BYTES + 64);
+    const birth = words.findIndex((low, i) => i % 2 === 0 && (low & 7) === 0);
+    words[birth]! |= 1;
+    expect(told(bytes)).toEqual(["+2000 16 @2", "-2000"]);
+  });
+
+  test("a word of another chunk is none of this one's", () => {
+    const bytes = one((main) => {
+      const word = main.local(0x2000, 16, 2);
+      main.flush().birth(0x3000, 8, 1).birth(0x4000, 8, 1).localDeath(word);
+    });
+    expect(told(bytes)).not.toContain("-2000");
+  });
+
+  test("transient births that were only counted are in the totals alone", () => {
+    const bytes = one((main) => main.transients(2, 1000, 48_000).birth(0x1000, 8, 1));
+    expect(told(bytes)).toEqual(["+1000 8 @1"]);
+    const counted: number[][] = [];
+    const replay = replayOf(bytes);
+    replay.run({ born: () => {}, died: () => {}, transients: (...of) => void counted.push(of) });
+    expect(counted).toEqual([[2, 0, 1000, 48_000]]);
+  });
+});
+
 describe("realloc", () => {
   test("that moves a block is a death and a birth that says what it replaces", () => {
     const bytes = one((main) => main.birth(0x1000, 48, 1).realloc(0x1000, 0x2000, 96, 2));

@@ -16,7 +16,8 @@ const OFF_REASONS: Record<number, string> = {
   4: "the file of its events was deleted or replaced",
   5: "the limit of its address space (ulimit -v) was reached",
   6: "it had more different stacks than are kept",
-  7: "its frames are laid out in a way that is not known",
+  7: "it had no free file descriptor left",
+  8: "it gave up the permission to write the file of its events",
 };
 
 /** Why the agent turned itself off, undefined: it did not. */

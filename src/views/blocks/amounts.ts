@@ -87,9 +87,9 @@ export class StackAmounts {
   }
 
   /** A block that came and went at once. */
-  addBorn(stack: number, size: number): void {
-    this.exact[stack * EXACT + BORN_BYTES]! += size;
-    this.exact[stack * EXACT + BORN_COUNT]! += 1;
+  addBorn(stack: number, bytes: number, count = 1): void {
+    this.exact[stack * EXACT + BORN_BYTES]! += bytes;
+    this.exact[stack * EXACT + BORN_COUNT]! += count;
   }
 
   /** @param half 0 or 1 */

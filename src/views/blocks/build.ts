@@ -236,8 +236,8 @@ function factsOf(file: EventFile, replay: Replay, live: LiveListener, exact: boo
   return {
     exact,
     interval: replay.interval,
-    births: replay.sequence,
-    deaths: replay.deaths,
+    births: replay.sequence + replay.counted,
+    deaths: replay.deaths + replay.counted,
     dropped: Math.max(file.header.dropped, replay.gaps),
     lostChunks: file.threads.reduce((sum, { lost }) => sum + lost, 0),
     doubleBirths: replay.doubleBirths,

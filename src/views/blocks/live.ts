@@ -121,6 +121,10 @@ export class LiveListener implements BlockListener {
     if (this.isOwnBirth()) this.amounts.settle();
   }
 
+  transients(stack: number, _thread: number, count: number, bytes: number): void {
+    this.amounts.addBorn(stack, bytes, count);
+  }
+
   /** The judge, told first, says whose birth it was; without one the end is the end of the events. */
   private isOwnBirth(): boolean {
     return this.judge.lastBirth === this.replay.sequence;

@@ -7,7 +7,7 @@
  */
 
 import { NONE } from "../../base/brand.ts";
-import { BLOCK_TYPE, CONTROL, EVENT } from "../../tide/events.ts";
+import { BLOCK_TYPE, CHUNK_HEADER_BYTES, CONTROL, EVENT, LOCAL_DEATH, TYPE_TRANSIENTS } from "../../tide/events.ts";
 import type { EventFile } from "../../tide/events.ts";
 import { LiveTable } from "./livetable.ts";
 import { Mappings } from "./mappings.ts";
@@ -31,6 +31,8 @@ export interface BlockListener {
   died(slot: number): void;
   /** A small block was born and died at once. A listener that has this is told in one call, others of the birth and then of the death. */
   transient?(stack: number, thread: number, size: number, weight: number): void;
+  /** That many more such births of weight 1, `bytes` in all, at some time before: they have no place in the order. */
+  transients?(stack: number, thread: number, count: number, bytes: number): void;
   /** A block died that the process has from its parent, as it was at the fork: of its birth this process was not told. */
   inheritedDied?(slot: number): void;
   /** The clock moved on: comes before the events of the new time. Seconds since the start of the run, never falling. */
@@ -56,6 +58,8 @@ export interface ReplayInput {
   forks?: readonly { order: number; reached: () => void }[];
 }
 
+const HEADER_WORDS = CHUNK_HEADER_BYTES / 8;
+
 /** Ticks since a chunk's start that are none: a processor core whose clock is behind gives a negative number. */
 const LATEST = 2 ** 55;
 
@@ -68,6 +72,8 @@ export class Replay {
   /** Births told so far, the one being told included (what is left of a mapping is told as one, too). */
   sequence = 0;
   deaths = 0;
+  /** Transient births (each with its death) that the agent only counted: in no sequence. */
+  counted = 0;
   /** The birth being told is what is left of a mapping of which a part went, not a new request. */
   continues = false;
   /** Births at an address that was alive: its death was not recorded, and is told as if it had been. */
@@ -142,16 +148,26 @@ export class Replay {
         this.birth(c, (low & 8) === 0 ? c.base0 : c.base1, high, ((low >>> 5) & 511) + 1, low >>> 14);
       } else if (kind === EVENT.death) {
         const undone = at < end ? words[at] === UNDO_WORD : c.undone();
-        if (!undone) this.death(c, (low & 8) === 0 ? c.base0 : c.base1, high);
+        if ((low & LOCAL_DEATH) !== 0) this.localDeath(c, high - HEADER_WORDS);
+        else if (!undone) this.death(c, (low & 8) === 0 ? c.base0 : c.base1, high);
         else c.realloc = REALLOC.none;
       } else if (kind === EVENT.transient) {
         this.transient(c, (low & 8) === 0 ? c.base0 : c.base1, high, ((low >>> 5) & 511) + 1, low >>> 14);
+      } else if (kind === EVENT.local) {
+        this.localBirth(
+          c,
+          (at >>> 1) - 1,
+          (low & 8) === 0 ? c.base0 : c.base1,
+          high,
+          ((low >>> 5) & 511) + 1,
+          low >>> 14,
+        );
       } else if (kind === EVENT.control) {
         this.control(c, (low >>> 3) & 31, (low >>> 8) + high * 0x100_0000);
         if (c.order >= limit) break;
       } else {
         const size = kind === EVENT.medium ? 2 : 4;
-        if (kind < EVENT.birth || kind > EVENT.deathFull || at + size > end) {
+        if (at + size > end) {
           at = end; // torn or unknown: what follows in this chunk cannot be told apart
           break;
         }
@@ -172,22 +188,12 @@ export class Replay {
       this.doubleBirths++;
       this.tellDeath(slot);
     }
-    let weight = 1;
-    if (c.interval !== 0 && size < ALWAYS_RECORDED && size > 0) {
-      weight = -1 / Math.expm1(-size / c.interval);
-      this.sampled++;
-    }
-    const stack = this.stackOfNode[node] ?? this.stackOfNode[0]!;
-    this.tellBirth(c, slot, stack, size, weight);
+    this.tellBirth(c, slot, this.stackOfNode[node] ?? this.stackOfNode[0]!, size, this.weightOf(c, size));
   }
 
   /** Born and dead before anything that matters: needs no place in the table of addresses. */
   private transient(c: Cursor, base: number, high: number, size: number, node: number): void {
-    let weight = 1;
-    if (c.interval !== 0) {
-      weight = -1 / Math.expm1(-size / c.interval);
-      this.sampled++;
-    }
+    const weight = this.weightOf(c, size);
     const stack = this.stackOfNode[node] ?? this.stackOfNode[0]!;
     if (c.realloc === REALLOC.none && this.first.transient && this.second.transient) {
       this.sequence++;
@@ -207,6 +213,43 @@ export class Replay {
     this.deaths++;
     this.tellDeath(slot);
     this.live.release(slot);
+  }
+
+  /** Its death names its word, so that it needs no place in the table of addresses. */
+  private localBirth(c: Cursor, word: number, base: number, high: number, size: number, node: number): void {
+    const slot = this.live.take();
+    this.live.place(slot, base, high);
+    c.locals[word] = slot + 1;
+    this.tellBirth(c, slot, this.stackOfNode[node] ?? this.stackOfNode[0]!, size, this.weightOf(c, size));
+  }
+
+  /** `word`: of the birth. A program killed between the two words' writing leaves a plain birth there, which goes by its address. */
+  private localDeath(c: Cursor, word: number): void {
+    const slot = (c.locals[word] ?? 0) - 1;
+    if (slot >= 0) {
+      c.locals[word] = 0;
+      this.deaths++;
+      this.tellDeath(slot);
+      this.live.release(slot);
+      return;
+    }
+    const low = c.words[2 * word] ?? 0;
+    if ((low & 7) === EVENT.birth) this.death(c, (low & 8) === 0 ? c.base0 : c.base1, c.words[2 * word + 1]!);
+    else this.unmatchedDeaths++;
+  }
+
+  /** Transient births that the agent only counted. */
+  private transients(c: Cursor, node: number, count: number, bytes: number): void {
+    const stack = this.stackOfNode[node] ?? this.stackOfNode[0]!;
+    this.counted += count;
+    this.first.transients?.(stack, c.thread, count, bytes);
+    this.second.transients?.(stack, c.thread, count, bytes);
+  }
+
+  private weightOf(c: Cursor, size: number): number {
+    if (c.interval === 0 || size >= ALWAYS_RECORDED || size <= 0) return 1;
+    this.sampled++;
+    return -1 / Math.expm1(-size / c.interval);
   }
 
   private tellBirth(c: Cursor, slot: number, stack: number, size: number, weight: number): void {
@@ -263,7 +306,9 @@ export class Replay {
     const size = words[at + 2]! + words[at + 3]! * 0x1_0000_0000;
     const base = Math.floor(address / 2 ** 36);
     const high = (address / 16) >>> 0;
-    if (type === BLOCK_TYPE.mmap) {
+    if (type === TYPE_TRANSIENTS) {
+      if (kind === EVENT.birthFull) this.transients(c, node, address, size);
+    } else if (type === BLOCK_TYPE.mmap) {
       if (kind === EVENT.birthFull) this.map(c, address, size, node);
       else this.unmapped(c, this.unmap(address, size));
     } else if (type <= BLOCK_TYPE.pymalloc) {

@@ -29,6 +29,8 @@ export class Cursor {
   /** Of the chunk's start; `isNew` until it was told. */
   tick = 0;
   isNew = false;
+  /** By word of the chunk: 1 + slot of the block that was born there and whose death will name the word. */
+  locals = new Uint32Array(0);
   realloc: number = REALLOC.none;
   /** Slot of the block that a realloc has just given up, and the number of births at that moment. */
   replaced = NONE;
@@ -55,6 +57,8 @@ export class Cursor {
       return;
     }
     this.words = this.file.words(chunk);
+    if (this.locals.length < this.words.length / 2) this.locals = new Uint32Array(this.words.length / 2);
+    else this.locals.fill(0);
     this.at = 0;
     this.end = this.words.length;
     this.order = chunk.order;
