@@ -174,6 +174,8 @@ class SiteTables {
   private readonly codes = new Map<string, number>();
   private readonly frames = new Map<string, number>();
   private readonly codeOfFrame: number[] = [];
+  private readonly parentOfStack: number[] = [];
+  private readonly frameOfStack: number[] = [];
   private readonly stacks = new Map<string, number>();
   private readonly sites = new Map<string, number>();
   private readonly push: Push;
@@ -218,8 +220,15 @@ class SiteTables {
       verdict: VERDICTS.indexOf(spec.verdict),
       confidence: CONFIDENCES.indexOf(spec.confidence ?? "high"),
     };
-    const driver = { driverFrame, driverStack: driverFrame === NONE ? NONE : stack };
+    const driver = { driverFrame, driverStack: driverFrame === NONE ? NONE : this.stackOf(stack, driverFrame) };
     this.push("siteFeatures", { ...UNMEASURED, process, site, ...judged, ...groups, ...driver, ...spec.features });
+  }
+
+  /** The nearest stack from `stack` outwards that ends in `frame`: the driver must be one of the callers. */
+  private stackOf(stack: number, frame: number): number {
+    let at = stack;
+    while (at !== NONE && this.frameOfStack[at] !== frame) at = this.parentOfStack[at];
+    return at;
   }
 
   private frame(at: string, owner = 0, packageName = ""): number {
@@ -250,7 +259,11 @@ class SiteTables {
     chain.forEach((frame, depth) => {
       const outer = parent;
       const key = `${site}: ${chain.slice(0, depth + 1).join(" ")}`;
-      parent = known(this.stacks, key, () => this.push("stacks", { parent: outer, frame, site }));
+      parent = known(this.stacks, key, () => {
+        this.parentOfStack.push(outer);
+        this.frameOfStack.push(frame);
+        return this.push("stacks", { parent: outer, frame, site });
+      });
     });
     return parent;
   }

@@ -1,6 +1,13 @@
 /** Every site's verdict as text, or one site in full: claim, evidence, stack, its live bytes over time. */
-import { formatBytes, formatCount, formatInterval, formatSeconds, plural } from "../../base/format.ts";
-import type { LeaksAnswer, Place, SiteReport } from "../../answers/index.ts";
+import {
+  formatBytes,
+  formatCount,
+  formatEstimatedCount,
+  formatLevels,
+  formatSeconds,
+  plural,
+} from "../../base/format.ts";
+import type { Amount, LeaksAnswer, Place, SiteReport } from "../../answers/index.ts";
 import { findingLines, headLines, shownSite, sourceColumn } from "./text-parts.ts";
 import { cut, finishText, hanging, painter, shownLevels, sparkline, textWidth } from "./text.ts";
 import type { Painter, TextOptions } from "./text.ts";
@@ -64,19 +71,22 @@ function siteLines(answer: LeaksAnswer, report: SiteReport, options: TextOptions
   return lines;
 }
 
-/** A table of what was measured, each with its unit, intervals where sampled. */
-function facts(report: SiteReport, width: number): string[] {
-  const rows: [string, string][] = [
-    ["left", `${formatInterval(report.live)} in ${blocks(report.live.count)}`],
-    ["peak", `${formatInterval(report.peak)} in ${blocks(report.peak.count)}${atText(report.peakAtSeconds)}`],
-    ["made", `${formatInterval(report.allocated)} in ${blocks(report.allocated.count)}`],
-    ["confidence", report.confidence],
-  ];
+/** What the evidence leaves out: numbers of blocks, intervals where there are any, how sure the verdict is. */
+function facts({ live, peak, allocated, peakAtSeconds, confidence }: SiteReport, width: number): string[] {
+  const rows: [string, string][] = [["blocks", `${atThree(live, peak, allocated, blocks)}${atText(peakAtSeconds)}`]];
+  if ([live, peak, allocated].some(({ low, high }) => low !== high)) {
+    rows.push(["90 %", atThree(live, peak, allocated, ({ low, high }) => formatLevels([low, high], " to "))]);
+  }
+  rows.push(["confidence", confidence]);
   return rows.flatMap(([name, text]) => hanging(name.padEnd(11), text, width));
 }
 
-function blocks(count: number): string {
-  return plural(Math.round(count), "block");
+function atThree(live: Amount, peak: Amount, allocated: Amount, text: (amount: Amount) => string): string {
+  return `${text(allocated)} made; ${text(live)} left; ${text(peak)} at the most`;
+}
+
+function blocks({ count, low, high }: Amount): string {
+  return formatEstimatedCount(count, low === high);
 }
 
 function atText(seconds: number | null): string {
