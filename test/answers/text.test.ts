@@ -104,6 +104,7 @@ describe("text from a program", () => {
 
   test("breaks at spaces only", () => {
     expect(wrap("one two three", 8)).toEqual(["one two", "three"]);
+    expect(wrap("at most 20.4 MiB, 30 %", 12)).toEqual(["at most", "20.4 MiB,", "30 %"]);
     expect(wrap("averylongword next", 5)).toEqual(["averylongword", "next"]);
     expect(hanging("Not seen  ", "a b c d", 13)).toEqual(["Not seen  a b", "          c d"]);
   });

@@ -132,7 +132,8 @@ export function findingLines(report: SiteReport, layout: FindingLayout): string[
   const lines = [beside ? first + " ".repeat(at - before) + cut(source, room) : first];
   if (source !== "" && !beside) lines.push(" ".repeat(indent) + cut(source, width - indent));
   lines.push(...below(claimOf(report)));
-  if (layout.full) for (const row of report.evidence) lines.push(...below(row));
+  const row = `${" ".repeat(indent)}- `;
+  if (layout.full) lines.push(...report.evidence.flatMap((evidence) => hanging(row, clean(evidence), width)));
   if (report.advice !== null) lines.push(...below(report.advice));
   return lines;
 }

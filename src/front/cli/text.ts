@@ -103,11 +103,14 @@ export function padStart(text: string, width: number): string {
   return " ".repeat(Math.max(0, width - textWidth(text))) + text;
 }
 
+/** A space that may become a line break: not the one before a unit. */
+const BREAK = / (?!(?:[KMGTP]i)?B\b|(?:ms|s|min|h|d)\b|%)/;
+
 /** Breaks a text at spaces into lines of at most `width` columns. A word that is wider stands alone and is not cut. */
 export function wrap(text: string, width: number): string[] {
   const lines: string[] = [];
   let line = "";
-  for (const word of text.split(" ")) {
+  for (const word of text.split(BREAK)) {
     const longer = line === "" ? word : `${line} ${word}`;
     if (line !== "" && textWidth(longer) > width) {
       lines.push(line);
