@@ -9,7 +9,7 @@ import { peak, peakProcess } from "./peak.ts";
 import type { Peak } from "./peak.ts";
 import { processReports } from "./processes.ts";
 import type { ProcessReport } from "./processes.ts";
-import { grows, needsAttention, rankedSites, verdictOf, weightOf } from "./ranking.ts";
+import { SUSPECT, grows, needsAttention, rankedSites, verdictOf, weightOf } from "./ranking.ts";
 import { rssCurve } from "./timeline.ts";
 import type { RssCurve } from "./timeline.ts";
 
@@ -43,15 +43,16 @@ export function explain(r: Recording): ExplainAnswer {
   const process = peakProcess(r);
   const findings = findingsOf(r);
   const reports = processReports(r);
+  const most = peak(r);
   return {
     ...about(r),
-    peak: peak(r),
+    peak: most,
     summary: summaryOf(r, findings),
     findings,
     ledger: null,
     rss: process < 0 ? null : rssCurve(r, process),
     processes: reports,
-    unknown: unknowns(r, reports),
+    unknown: unknowns(r, reports, most),
     next: nextCommands(r, findings, reports),
   };
 }
@@ -73,7 +74,8 @@ const FLOOR_BYTES = 16 * 1024;
 function summaryOf(r: Recording, findings: readonly Finding[]): string | null {
   const { recorded, dropped, pythonHex } = r.table("processes");
   const seen = hasBlocks(r) && !dropped.some((events, row) => recorded[row] === 1 && events > 0);
-  if (!seen || findings.some((finding) => finding.attention)) return null;
+  const suspect = ({ attention, site, verdict }: Finding): boolean => attention || (site.own && SUSPECT.has(verdict));
+  if (!seen || findings.some(suspect)) return null;
   const unseen = recorded.some((yes, row) => yes === 0 && pythonHex[row] !== 0);
   const where = unseen ? " in the processes that were recorded" : "";
   const growing = findings.filter((finding) => finding.growing && finding.site.own);
@@ -87,8 +89,12 @@ function summaryOf(r: Recording, findings: readonly Finding[]): string | null {
 }
 
 /** The recording's own list, and what its tables show to be missing. */
-function unknowns(r: Recording, reports: readonly ProcessReport[]): string[] {
+function unknowns(r: Recording, reports: readonly ProcessReport[], { heapLow, heapBytes, rssBytes }: Peak): string[] {
   const sentences = [...r.table("notMeasured").text];
+  if (heapBytes !== null && heapLow !== null && rssBytes !== null && heapLow > rssBytes) {
+    const asked = heapLow < heapBytes ? `~${formatBytes(heapBytes)}` : formatBytes(heapBytes);
+    sentences.push(`Which part of the ${asked} of blocks at the peak was in use: untouched pages are not resident.`);
+  }
   for (const [reason, pids] of withoutBlocks(reports)) {
     const processes =
       pids.length === 1 ? `process ${pids[0]}` : `${formatCount(pids.length)} processes (${pids[0]} and others)`;

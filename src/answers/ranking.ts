@@ -71,33 +71,33 @@ function compare(r: Recording, a: number, b: number): number {
 }
 
 /**
- * What asks for attention by verdict; then what is healthy, the program's own lines before the interpreter's and the
- * libraries', which a person can do nothing about; `minor` last.
+ * What asks for attention by verdict, growth first; then what is healthy, the program's own lines before the interpreter's and
+ * the libraries', which a person can do nothing about; `minor` last.
  */
 function group(r: Recording, row: number): number {
   const verdict = verdictOf(r, row);
-  const severity = SEVERITY.indexOf(verdict);
-  if (needsAttention(r, row)) return severity;
+  if (needsAttention(r, row)) return SEVERITY.indexOf(verdict) + (grows(r, row) ? 0 : 0.5);
   const foreign = isOwn(r, r.table("siteFeatures").site[row]) ? 0 : 1;
   return SEVERITY.length + 1 + foreign + (verdict === "minor" ? 2 : 0);
 }
 
-/** Whether a person should look at it: a suspicion in the program's own lines, elsewhere only when it is large. */
+/**
+ * Whether a person should look at it: a suspicion in the program's own lines. What cannot be told for sure but shows no growth
+ * must be a part of the memory that one would notice; and where no line of the program leads to it, a good part: the interpreter
+ * and its libraries fill tables while they start, which looks like growth.
+ */
 export function needsAttention(r: Recording, row: number): boolean {
-  return SUSPECT.has(verdictOf(r, row)) && (isOwn(r, r.table("siteFeatures").site[row]) || isLarge(r, row));
+  const verdict = verdictOf(r, row);
+  if (!SUSPECT.has(verdict)) return false;
+  if (!isOwn(r, r.table("siteFeatures").site[row]))
+    return weightOf(r, row) >= Math.max(1024 * 1024, share(r, row, 0.05));
+  return verdict !== "undecided" || grows(r, row) || weightOf(r, row) >= share(r, row, 0.01);
 }
 
-const LARGE_BYTES = 1024 * 1024;
-const LARGE_SHARE = 0.05;
-
-/**
- * The interpreter and its libraries fill tables while they start, which looks like growth. Where no line of the program leads to
- * it, a suspicion is worth a person's time only when it is about a good part of the memory.
- */
-function isLarge(r: Recording, row: number): boolean {
+/** A part of the peak RSS of the row's process, in bytes. */
+function share(r: Recording, row: number, part: number): number {
   const process = r.table("siteFeatures").process[row];
-  const peakRss = r.table("processes").peakRss[process] || 0;
-  return weightOf(r, row) >= Math.max(LARGE_BYTES, LARGE_SHARE * peakRss);
+  return part * (r.table("processes").peakRss[process] || 0);
 }
 
 const handles = new WeakMap<Recording, ReadonlyMap<number, string>>();

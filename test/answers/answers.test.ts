@@ -298,6 +298,40 @@ describe("what was not seen", () => {
   });
 });
 
+const undecided = (live: number, growthPerUnit = Number.NaN): SiteSpec => ({
+  at: `main.py:${live} f`,
+  verdict: "undecided",
+  live: { bytes: live, count: 9 },
+  features: { growthPerUnit, unit: 1, units: 99 },
+});
+
+describe("what is undecided", () => {
+  test("asks for attention when it grows, or is a part that one would notice; growth stands first", () => {
+    const sites = [undecided(20 * KiB), undecided(400 * KiB), undecided(30 * KiB, 300)];
+    const { findings, summary } = explain(recordingOf({ sites }));
+    expect(findings.map(({ bytes, attention }) => [bytes, attention])).toEqual([
+      [30 * KiB, true],
+      [400 * KiB, true],
+      [20 * KiB, false],
+    ]);
+    expect(summary).toBeNull();
+  });
+
+  test("is never called nothing, however small", () => {
+    const { findings, summary } = explain(recordingOf({ sites: [undecided(20 * KiB)] }));
+    expect(findings[0].attention).toBe(false);
+    expect(summary).toBeNull();
+  });
+});
+
+test("blocks larger than what is resident are told as such", () => {
+  const site: SiteSpec = { at: "main.py:1", verdict: "held", live: { bytes: 64 * MiB, count: 2 } };
+  expect(explain(recordingOf({ sites: [site] })).unknown).toEqual([
+    "Which part of the 64.0 MiB of blocks at the peak was in use: untouched pages are not resident.",
+  ]);
+  expect(explain(recordingOf({ sites: [site], processes: [{ peakRss: 90 * MiB }] })).unknown).toEqual([]);
+});
+
 describe("lines", () => {
   test("stand in their source, with two lines around each", () => {
     const [file] = lines(recordingOf(recycled)).files;
