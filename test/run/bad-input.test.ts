@@ -1,7 +1,8 @@
+import { spawnSync } from "node:child_process";
 import { chmodSync, existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { call, folderWith, recordings, runText } from "./support.ts";
+import { call, folderWith, recordings, runText, tidegauge } from "./support.ts";
 
 const PROGRAM = "open('started', 'w'); print('it runs')";
 
@@ -142,6 +143,14 @@ describe("tidegauge run refuses before the program is started:", () => {
     const { status, sentence } = refused(["-o", "/sys/day.tide", "program.py"]);
     expect(status).toBe(3);
     expect(sentence).toMatch(/^cannot write into \/sys: .*; name a file elsewhere with -o$/);
+  });
+
+  test("a working directory that was deleted", () => {
+    const folder = folderWith({ "program.py": PROGRAM });
+    const command = `mkdir gone; cd gone; rmdir ../gone; exec "$0" run ../program.py 2>&1`;
+    const { status, stdout } = spawnSync("bash", ["-c", command, tidegauge], { cwd: folder, encoding: "utf8" });
+    expect(status).toBe(2);
+    expect(stdout).toContain("tidegauge: the working directory does not exist any more; change to one that does\n");
   });
 
   test("an output that is a folder", () => {

@@ -60,6 +60,13 @@ print(sorted(set(os.listdir("/proc/self/fd")) - {"30", "5"}) == sorted(os.enviro
     );
   });
 
+  test("descriptors that are closed stay closed", () => {
+    const text = "import sys; print(sys.stdin, sys.stderr)";
+    const cwd = folderWith({ "program.py": text });
+    const command = `exec "$0" run -q --python ${python} program.py <&- 2>&-`;
+    expect(execFileSync("sh", ["-c", command, tidegauge], { cwd, encoding: "utf8" })).toBe("None None\n");
+  });
+
   test("ru_maxrss does not show the recorder", () => {
     const text = "import resource; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)";
     const bare = Number(execFileSync(python, ["-c", text], { encoding: "utf8" }));

@@ -43,7 +43,7 @@ enum { LIMIT_COUNT = sizeof LIMITS / sizeof *LIMITS };
 /* Below this address space Node does not start. */
 static const rlim_t LEAST_ADDRESS_SPACE = (rlim_t)1 << 30;
 
-/* "nofile:SOFT,as:SOFT,…,ignored:HEX,blocked:HEX,fds:3.5.": masks have bit n-1 for signal n. */
+/* "nofile:SOFT,as:SOFT,…,ignored:HEX,blocked:HEX,closed:HEX,fds:3.5.": masks have bit n-1 for signal n, bit n for descriptor n of 0 to 2. */
 static void note_inherited(char *text, size_t size) {
     int n = 0;
     for (int i = 0; i < LIMIT_COUNT; i++) {
@@ -62,7 +62,9 @@ static void note_inherited(char *text, size_t size) {
         if (sigaction(s, NULL, &action) == 0 && action.sa_handler == SIG_IGN) ignored |= UINT64_C(1) << (s - 1);
         if (sigismember(&mask, s) == 1) blocked |= UINT64_C(1) << (s - 1);
     }
-    n += snprintf(text + n, size - (size_t)n, "ignored:%llx,blocked:%llx,fds:", (unsigned long long)ignored, (unsigned long long)blocked);
+    unsigned closed = 0;
+    for (int fd = 0; fd <= 2; fd++) closed |= (unsigned)(fcntl(fd, F_GETFD) < 0) << fd;
+    n += snprintf(text + n, size - (size_t)n, "ignored:%llx,blocked:%llx,closed:%x,fds:", (unsigned long long)ignored, (unsigned long long)blocked, closed);
     for (int fd = 3; fd <= HIGHEST_FD && (size_t)n + 8 < size; fd++) {
         int flags = fcntl(fd, F_GETFD);
         if (flags >= 0 && !(flags & FD_CLOEXEC)) n += snprintf(text + n, size - (size_t)n, "%d.", fd);
@@ -117,8 +119,11 @@ static void restore_inherited(const char *inherited) {
     sigprocmask(SIG_SETMASK, &mask, NULL);
 }
 
-/* Node fills the holes between inherited descriptors with /dev/null. */
+/* Node puts /dev/null where a descriptor of 0 to 2 was closed, and between inherited ones. */
 static void close_holes(const char *inherited, int channel, int news) {
+    const char *closed = noted(inherited, "closed:");
+    for (int fd = 0; fd <= 2; fd++)
+        if (closed && strtoul(closed, NULL, 16) >> fd & 1) close(fd);
     const char *fds = noted(inherited, "fds:");
     for (int fd = 3; fd < channel; fd++) {
         char item[16];

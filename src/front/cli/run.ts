@@ -127,6 +127,7 @@ async function run(target: Target, options: RunOptions): Promise<number> {
   const { reserve } = await import("../../capture/run/folder.ts");
   const { record } = await import("../../capture/run/record.ts");
   const settings = settingsOf(options);
+  checkWorkingFolder();
   if (typeof options.json === "string") checkJsonFile(options.json);
   const program = prepareProgram(target, options.python, process.env);
   const agent = loadableAgent();
@@ -196,6 +197,14 @@ function tellWhatStopped(processes: { recorded: ArrayLike<number>; reason: reado
   const reasons = new Set(processes.reason.filter((reason, i) => reason !== "" && processes.recorded[i] === 1));
   for (const reason of reasons) {
     say(`blocks were recorded only up to a point: ${reason}; the program ran on, what was recorded is kept`);
+  }
+}
+
+function checkWorkingFolder(): void {
+  try {
+    process.cwd();
+  } catch {
+    throw new Failure(2, "the working directory does not exist any more; change to one that does");
   }
 }
 
