@@ -12,16 +12,20 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { finishRun, readRun } from "../../src/capture/run/finish.ts";
-import { bytesSource } from "../../src/tide/container.ts";
+import { Refusal } from "../../src/capture/run/refusal.ts";
+import { createJudge } from "../../src/answers/verdict/judge.ts";
+import { bytesSource, TideError } from "../../src/tide/container.ts";
 import { eventsWriter } from "../../src/tide/events-writer.ts";
 import type { WriterOptions } from "../../src/tide/events-writer.ts";
-import { FLAG, STATE } from "../../src/tide/events.ts";
+import { FLAG, SLOT_BYTES, STATE } from "../../src/tide/events.ts";
 import { openRecording } from "../../src/tide/recording.ts";
 import { encodePairs, encodeProcessLine, encodeSettings, encodeTimeline } from "../../src/tide/runfolder.ts";
 import type { ProcessLine, TimelineSample } from "../../src/tide/runfolder.ts";
 import type { Tables } from "../../src/tide/schema.ts";
+import { writeRecording } from "../../src/tide/writer.ts";
 import type { JudgeFactory } from "../../src/views/blocks/judge.ts";
 
 const judge: JudgeFactory = () => ({ start: () => ({ born: () => {}, died: () => {} }), finish: () => [] });
@@ -189,6 +193,49 @@ describe("a run whose recorder died", () => {
   });
 });
 
+describe("a damaged run", () => {
+  test("is finished as far as it goes, or refused in a sentence", () => {
+    record({ samples: [{ pid: 100, time: 0.5, hwm: 5e6 }] });
+    events({ chunkBytes: 64, interval: 4096, mode: "adaptive" }, (w, node) => {
+      const [a, b] = [w.thread(), w.thread()];
+      for (let i = 1; i <= 30; i++)
+        (i % 3 ? a : b)
+          .time(i * 1e7)
+          .birth(i * 0x1000, 100 * i, node)
+          .death(i * 0x1000);
+      a.map(0x100_0000, 0x4000, node).unmap(0x100_1000, 0x1000).failedRealloc(0x1000);
+    });
+    events({ pid: 101, fork: { pid: 100, ordinal: 0, order: 5, nodes: 2, codes: 2 }, start: at(0.3) });
+    const names = readdirSync(folder);
+    const whole = names.map((name) => readFileSync(join(folder, name)));
+    const edit = fc.tuple(
+      fc.nat(names.length - 1),
+      fc.nat(70),
+      fc.nat(400),
+      fc.constantFrom(0, 1, 7, 0x7f, 0xff),
+      fc.integer({ min: 1, max: 9 }),
+    );
+    fc.assert(
+      fc.property(fc.array(edit, { minLength: 1, maxLength: 8 }), fc.option(fc.nat(names.length - 1)), (edits, cut) => {
+        const damaged = whole.map((bytes) => Uint8Array.from(bytes));
+        for (const [file, slot, place, value, length] of edits) {
+          const bytes = damaged[file]!;
+          const from = Math.min(slot * SLOT_BYTES, Math.max(0, bytes.length - SLOT_BYTES)) + place;
+          bytes.fill(value, from, from + length);
+        }
+        if (cut !== null) damaged[cut] = damaged[cut]!.subarray(0, edits[0]![2] * 37);
+        names.forEach((name, i) => writeFileSync(join(folder, name), damaged[i]!));
+        try {
+          openRecording(bytesSource(writeRecording(readRun(folder, createJudge)))).table("siteFeatures");
+        } catch (error) {
+          if (!(error instanceof TideError || error instanceof Refusal)) throw error;
+        }
+      }),
+      { numRuns: 100 },
+    );
+  });
+});
+
 describe("processes", () => {
   test("without events say why", () => {
     const lines = [
@@ -317,6 +364,49 @@ describe("processes", () => {
 });
 
 const sentences = (): string[] => [...readRun(folder, judge).notMeasured.text];
+
+describe("stacks, frames, sites and codes", () => {
+  test("are there as far as a figure stands at them", () => {
+    record();
+    events({}, (w, node) => {
+      const unused = w.node(node, w.code({ qualname: "unused", file: "/app/other.py" }), 2);
+      const helper = w.node(node, w.code({ qualname: "helper", file: "/app/other.py", firstLine: 7 }), 4);
+      w.thread().birth(0x70_0000, 300_000, helper);
+      expect(unused).toBeLessThan(helper);
+    });
+    const { stacks, frames, sites, codes, peakStacks } = readRun(folder, judge);
+    const told = [...peakStacks.stack].map((stack, i) => [
+      codes.qualname[frames.code[stacks.frame[stack]!]!],
+      sites.line[stacks.site[stack]!],
+      peakStacks.bytes[i],
+    ]);
+    expect(told.toSorted()).toEqual([
+      ["<module>", 1, 100_000],
+      ["helper", 7, 300_000],
+    ]);
+    expect([...codes.qualname]).toEqual(["<module>", "helper"]);
+  });
+});
+
+const marksOf = (): number[] => [...readRun(folder, judge).marks.time];
+
+describe("times", () => {
+  test("of a program that was killed at once come from the rate that another one shows", () => {
+    record();
+    events({ state: STATE.running, last: at(0.1) }, (w) => void w.thread().time(0.35e9).mark("here"));
+    events({ pid: 200, start: at(0.2) });
+    expect(marksOf()[0]).toBeCloseTo(0.35, 6);
+  });
+
+  test("come from the recorder's end of the process when there is no other", () => {
+    record({ lines: [start(100, 1, 0, ["python3", "main.py"]), end(100, 0.6)] });
+    events(
+      { state: STATE.running, last: at(0.1) },
+      (w) => void w.thread().time(0.35e9).mark("half").time(0.6e9).mark("end"),
+    );
+    expect(marksOf()).toEqual([expect.closeTo(0.35, 6), expect.closeTo(0.6, 6)]);
+  });
+});
 
 describe("what a run could not see", () => {
   test("is told when the agent turned itself off", () => {
