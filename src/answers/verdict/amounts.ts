@@ -142,7 +142,7 @@ export class Amounts {
     const sum = this.sum(site, PEAK, PEAK_COUNT, PEAK_VARIANCE, PEAK_SAMPLED, PEAK_EXACT);
     if (this.exact || sum.sampled === 0) return sum;
     const at = site * EXTRA + OTHER;
-    const bytes = Math.max((this.extra[at]! + this.extra[at + 1]!) / 2, sum.exactBytes);
+    const bytes = Math.max((this.extra[at]! + this.extra[at + 1]!) / 2, sum.exactBytes, this.live(site));
     return { ...sum, bytes, count: sum.bytes > 0 ? (sum.count * bytes) / sum.bytes : 0 };
   }
 

@@ -34,12 +34,14 @@ export class Births {
   private stacks = new Uint32Array(1 << 12);
   private threads = new Uint32Array(1 << 12);
   private sizes = new Float64Array(1 << 12);
+  /** 1: not every block was recorded then. */
+  private sampled = new Uint8Array(1 << 12);
   private count = 0;
   /** Births in earlier chunks. */
   private before = 0;
   private keepAtMost = MOST_ACTIVATIONS;
 
-  constructor(places: Places, exact: boolean, histories: readonly (SiteHistory | undefined)[], amounts: Amounts) {
+  constructor(places: Places, histories: readonly (SiteHistory | undefined)[], amounts: Amounts) {
     const { program } = places;
     this.places = places;
     this.histories = histories;
@@ -49,17 +51,18 @@ export class Births {
     const patterns = new Patterns(program.stackParent.length, program.codeName.length);
     this.patterns = patterns;
     const ended = (activation: Activation): void => void this.activations.push(activation);
-    this.learner = new Clock({ places, patterns, exact, learning: true, ended });
-    this.clock = new Clock({ places, patterns, exact, learning: false, ended });
+    this.learner = new Clock({ places, patterns, learning: true, ended });
+    this.clock = new Clock({ places, patterns, learning: false, ended });
   }
 
-  /** The next birth of the process. `isRest`: no request was made, it is what is left of a mapping. */
-  add(stack: number, thread: number, size: number, isRest: boolean): void {
+  /** The next birth of the process. NONE for the stack: no request was made, it is what is left of a mapping. */
+  add(stack: number, thread: number, size: number, sampled: boolean): void {
     if (this.count === this.stacks.length) this.makeRoom();
     const at = this.count++;
-    this.stacks[at] = isRest ? NONE : stack;
+    this.stacks[at] = stack;
     this.threads[at] = thread;
     this.sizes[at] = size;
+    this.sampled[at] = sampled ? 1 : 0;
   }
 
   finish(): void {
@@ -79,6 +82,7 @@ export class Births {
     this.stacks = doubled(this.stacks, Uint32Array);
     this.threads = doubled(this.threads, Uint32Array);
     this.sizes = doubled(this.sizes, Float64Array);
+    this.sampled = doubled(this.sampled, Uint8Array);
   }
 
   private read(): void {
@@ -91,18 +95,18 @@ export class Births {
   }
 
   private learn(): void {
-    const { stacks, threads, sizes, learner } = this;
+    const { stacks, threads, sizes, sampled, learner } = this;
     const { clockStack } = this.places;
     for (let i = 0; i < this.count; i++) {
       const stack = stacks[i]!;
       if (stack === NONE || clockStack[stack] === NONE) continue;
-      learner.birth(this.before + i + 1, threads[i]!, clockStack[stack]!, sizes[i]!);
+      learner.birth(this.before + i + 1, threads[i]!, clockStack[stack]!, sizes[i]!, sampled[i] === 1);
     }
     this.patterns.settle();
   }
 
   private tell(): void {
-    const { stacks, threads, sizes, clock, calls, lastCall } = this;
+    const { stacks, threads, sizes, sampled, clock, calls, lastCall } = this;
     const { clockStack, siteDepth, program } = this.places;
     const { stackSite } = program;
     const peaks = this.peaksInChunk();
@@ -112,7 +116,7 @@ export class Births {
       const sequence = this.before + i + 1;
       const stack = stacks[i]!;
       if (stack !== NONE && clockStack[stack] !== NONE) {
-        const path = clock.birth(sequence, threads[i]!, clockStack[stack]!, sizes[i]!);
+        const path = clock.birth(sequence, threads[i]!, clockStack[stack]!, sizes[i]!, sampled[i] === 1);
         const site = stackSite[stack]!;
         const depth = siteDepth[stack]!;
         const call = path.start[depth < path.depth ? depth : path.depth - 1]!;
@@ -155,7 +159,7 @@ function runningCalls(paths: Iterable<Path>): ReadonlyMap<number, Float64Array> 
   return running;
 }
 
-function doubled<A extends Uint32Array | Float64Array>(from: A, kind: new (length: number) => A): A {
+function doubled<A extends Uint8Array | Uint32Array | Float64Array>(from: A, kind: new (length: number) => A): A {
   const larger = new kind(from.length * 2);
   larger.set(from);
   return larger;

@@ -33,8 +33,6 @@ export interface Activation {
 export interface ClockSettings {
   places: Places;
   patterns: Patterns;
-  /** Every block was recorded: silence is evidence. */
-  exact: boolean;
   /** Only fill `patterns`. */
   learning: boolean;
   ended(activation: Activation): void;
@@ -48,7 +46,8 @@ export class Clock {
   readonly roots = new Map<number, Turns>();
   private readonly places: Places;
   private readonly patterns: Patterns;
-  private readonly exact: boolean;
+  /** The birth being told was sampled: others may be missing before it. */
+  private sampled = false;
   private readonly learning: boolean;
   private readonly ended: (activation: Activation) => void;
   private readonly executions: Executions;
@@ -61,15 +60,19 @@ export class Clock {
   constructor(settings: ClockSettings) {
     this.places = settings.places;
     this.patterns = settings.patterns;
-    this.exact = settings.exact;
     this.learning = settings.learning;
     this.ended = settings.ended;
     this.hidden = new Uint32Array(this.places.program.stackParent.length);
     this.executions = new Executions(this.learning ? 0 : this.places.program.stackParent.length);
   }
 
-  /** The next birth. @returns its thread's path, which stays valid until the next birth */
-  birth(sequence: number, thread: number, clockStack: number, size: number): Path {
+  /**
+   * The next birth.
+   * @param sampled others may be missing before it; otherwise every block was recorded, and silence is evidence
+   * @returns its thread's path, which stays valid until the next birth
+   */
+  birth(sequence: number, thread: number, clockStack: number, size: number, sampled: boolean): Path {
+    this.sampled = sampled;
     let path = this.current;
     if (path.thread !== thread) path = this.current = this.pathOf(thread);
     if (path.stack === clockStack) this.sameStack(path, size, sequence);
@@ -213,8 +216,9 @@ export class Clock {
       this.learn(path, innermost, size);
       return;
     }
-    if (!this.exact) {
-      if (!fresh) this.turn(path, this.outermostLoop(loop), sequence);
+    if (this.sampled) {
+      if (!fresh) this.sampledTurn(path, loop, size, sequence);
+      else path.noteSize(size);
       return;
     }
     const anchor = patterns.anchorOf(path.stack);
@@ -240,6 +244,13 @@ export class Clock {
     }
     this.turn(path, hidden, sequence);
     path.anchored[innermost] = 1;
+    path.noteSize(size);
+  }
+
+  /** Two births in a row at one stack: as a rule those between them are missing. Not when an instruction makes several sizes each time. */
+  private sampledTurn(path: Path, loop: number, size: number, sequence: number): void {
+    const isNew = !this.patterns.repeatsSizes(path.stack) || path.hasSize(size);
+    if (isNew) this.turn(path, this.outermostLoop(loop), sequence);
     path.noteSize(size);
   }
 

@@ -35,20 +35,29 @@ export class Counts {
   }
 
   /**
-   * How often the calls from this part of the stacks, or the turns at it, happened: the rarest block below it that is counted surely
-   * and not more seldom than turns were seen. Blocks that one turn makes several of would say too much.
+   * How often the calls from this part of the stacks, or the turns at it, happened: the rarest block below it that is counted surely,
+   * not more seldom than turns were seen, and made steadily. Blocks that one turn makes several of would say too much.
+   * @param isSteady the blocks of a stack are spread over the driver's time
+   * @returns also the stack of that block, NONE: there is none, and the turns are those seen
    */
-  turnsBelow(part: number, seen: number, places: Places): number {
+  turnsBelow(
+    part: number,
+    seen: number,
+    places: Places,
+    isSteady: (stack: number) => boolean,
+  ): { turns: number; stack: number } {
     const { stackParent } = places.program;
     const below = new Uint8Array(stackParent.length);
-    let rarest = Infinity;
+    const known: number[] = [];
     for (let stack = part; stack < stackParent.length; stack++) {
       const parent = stackParent[stack]!;
       if (stack !== part && (parent === NONE || below[parent] === 0)) continue;
       below[stack] = 1;
       const count = this.counts[stack]!;
-      if (count >= SEEN * seen && Math.sqrt(this.variances[stack]!) <= SURE * count) rarest = Math.min(rarest, count);
+      if (count >= SEEN * seen && Math.sqrt(this.variances[stack]!) <= SURE * count) known.push(stack);
     }
-    return rarest === Infinity ? seen : rarest;
+    known.sort((a, b) => this.counts[a]! - this.counts[b]!);
+    const stack = known.find(isSteady) ?? NONE;
+    return { turns: stack === NONE ? seen : this.counts[stack]!, stack };
   }
 }

@@ -39,6 +39,8 @@ export class SiteHistory {
   moved = new Uint8Array(16);
   /** One block in this many is kept. */
   oneIn = 1;
+  /** Bytes made so far. */
+  private total = 0;
 
   /** At the site's highest live bytes: what each thread was running (birth numbers at which its activations began). */
   atPeak: ReadonlyMap<number, Float64Array> | undefined;
@@ -64,6 +66,7 @@ export class SiteHistory {
       this.addSlice(sequence, live, variance, made, 0);
     } else if (live < this.least[last]!) this.least[last] = live;
     this.births++;
+    this.total = made + bytes;
     if ((scramble(sequence) & this.mask) === 0) this.keep(sequence, bytes, stack, thread, moved);
   }
 
@@ -102,10 +105,15 @@ export class SiteHistory {
     return this.span === 0;
   }
 
-  /** Bytes made up to and with this birth; `total` after the last slice. */
-  madeUpTo(sequence: number, total: number): number {
+  /** Bytes made up to and with this birth. */
+  bytesOf(sequence: number): number {
     const next = this.sliceAt(sequence) + 1;
-    return next < this.slices ? this.made[next]! : total;
+    return next < this.slices ? this.made[next]! : this.total;
+  }
+
+  /** The birth up to which so many bytes had been made. */
+  birthOfBytes(bytes: number): number {
+    return this.begin[Math.max(0, lastNotAbove(this.made, this.slices, bytes))]!;
   }
 
   /** The slice that was running at this birth number; -1: before the first. */

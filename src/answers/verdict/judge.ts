@@ -19,6 +19,7 @@ import { SiteHistory } from "./history.ts";
 import { Milestones } from "./milestones.ts";
 import { Pending } from "./pending.ts";
 import { Places } from "./places.ts";
+import { Sampling } from "./sampling.ts";
 import { judgeSites } from "./sites.ts";
 import { Turns } from "./turns.ts";
 
@@ -35,6 +36,7 @@ class ProcessJudge implements Judge, BlockListener {
   private amounts!: Amounts;
   private births!: Births;
   private counts: Counts | undefined;
+  private readonly sampling = new Sampling();
   private ending!: Ending;
   private milestones!: Milestones;
   private histories: (SiteHistory | undefined)[] = [];
@@ -56,7 +58,7 @@ class ProcessJudge implements Judge, BlockListener {
     const sites = program.siteCode.length;
     this.amounts = new Amounts(sites, context.exact);
     this.histories = Array.from({ length: sites }, () => undefined);
-    this.births = new Births(this.places, context.exact, this.histories, this.amounts);
+    this.births = new Births(this.places, this.histories, this.amounts);
     if (!context.exact) this.counts = new Counts(program.stackParent.length);
     this.ending = new Ending(this.places);
     this.milestones = new Milestones(context.start);
@@ -133,12 +135,12 @@ class ProcessJudge implements Judge, BlockListener {
     return judgeSites({
       program: this.program,
       process: this.context.process,
-      exact: this.context.exact,
       places: this.places,
       amounts: this.amounts,
       histories: this.histories,
       births: this.births,
       counts: this.counts,
+      sampling: this.sampling,
       ending: this.ending,
       milestones: this.milestones,
       marks: this.marks,
@@ -161,7 +163,9 @@ class ProcessJudge implements Judge, BlockListener {
     const { replay } = this;
     this.milestones.birth(sequence, replay.time, size * weight);
     this.counts?.add(stack, size, weight);
-    this.births.add(stack, thread, size, replay.continues);
+    const sampled = replay.interval !== 0;
+    if (sampled) this.sampling.note(sequence, replay.interval);
+    this.births.add(replay.continues ? NONE : stack, thread, size, sampled);
   }
 
   /** Deaths since the program's last birth take effect. */

@@ -5,9 +5,11 @@ import type { Confidence, Verdict } from "../../tide/schema.ts";
 /** Below this at its peak a site is `minor`. */
 export const FLOOR = 16 * 1024;
 /** Blocks recorded and alive behind a trend, in a sampled recording: fewer are no trend, and fewer than that no more than medium confidence. */
-const FEWEST_SAMPLED = 20;
+export const FEWEST_SAMPLED = 20;
 const MANY_SAMPLED = 100;
 const MANY_TURNS = 30;
+/** That a site made no more blocks is no news unless so many samples were to be expected. */
+const FEWEST_LATE = 5;
 
 /** All of a site's features; bytes and shares. NaN: not known. */
 export interface Features {
@@ -18,8 +20,8 @@ export interface Features {
   depth: number;
   calls: number;
   driver: DriverFeatures | undefined;
-  /** Blocks behind the figures at the peak that stand for others; 0: every block was recorded. */
-  sampled: boolean;
+  /** Too few of its blocks were recorded for any trend. */
+  thin: boolean;
 }
 
 export interface DriverFeatures {
@@ -41,7 +43,11 @@ export interface DriverFeatures {
   end: number;
   /** Share of the level that went when the driver ended. */
   released: number;
+  /** Recorded blocks that outlived the driver; whether most of their bytes stand for blocks that were not recorded. */
   survivors: number;
+  sampledSurvivors: boolean;
+  /** Samples that the last third of the turns would have if the site had gone on as before. */
+  lateSamples: number;
 }
 
 export interface Judgement {
@@ -56,21 +62,23 @@ export function judge(features: Features): Judgement {
   if (peak < FLOOR) return settled("minor", "high");
   if (heldByCalls >= 0.6 && depth >= 3)
     return settled("held by recursion", heldByCalls >= 0.8 && depth >= 4 ? "high" : "medium");
+  if (features.thin) return settled(live < 0.2 * peak ? "recycled" : "undecided", "low");
   if (!driver) {
     if (live > 0.5 * peak) return settled("held", live > 0.9 * peak ? "high" : "medium");
     return settled("recycled", live < 0.05 * peak && calls >= 2 ? "high" : "medium");
   }
-  const judgement = judgeTrend(driver, peak, features.sampled);
-  const thin = features.sampled && driver.survivors < MANY_SAMPLED && driver.level >= FLOOR / 2;
-  return thin && judgement.confidence === "high" ? { ...judgement, confidence: "medium" } : judgement;
+  const judgement = judgeTrend(driver, peak);
+  const fewer = driver.sampledSurvivors && driver.survivors < MANY_SAMPLED && driver.level >= FLOOR / 2;
+  return fewer && judgement.confidence === "high" ? { ...judgement, confidence: "medium" } : judgement;
 }
 
-function judgeTrend(driver: DriverFeatures, peak: number, sampled: boolean): Judgement {
-  const { turns, level, most, generationsMax, allocLate, replaced, growth, late } = driver;
+function judgeTrend(driver: DriverFeatures, peak: number): Judgement {
+  const { turns, level, most, generationsMax, allocLate, replaced, growth, late, lateSamples } = driver;
   const often: Confidence = turns >= MANY_TURNS ? "high" : "medium";
-  if (isGrowing(driver)) return judgeGrowing(driver, sampled);
+  if (isGrowing(driver)) return judgeGrowing(driver);
   const keeps = level >= FLOOR / 2 || (generationsMax >= 8 && most >= FLOOR / 2);
-  if (keeps && allocLate < 0.05) return settled("warm-up", often);
+  if (keeps && allocLate < 0.05)
+    return lateSamples < FEWEST_LATE ? settled("undecided", "low") : settled("warm-up", often);
   if (keeps && generationsMax >= 5) {
     if (level < 0.5 * peak) return settled("recycled", often); // a sawtooth
     if (replaced < 0.3 && growth >= FLOOR / 2 && late > 0) return settled("undecided", "low");
@@ -86,11 +94,11 @@ function isGrowing({ growth, up, early, late, generations, level, before }: Driv
 }
 
 /** Growth on purpose ends with what drives it; whether what goes on growing is kept on purpose, its holder would say. */
-function judgeGrowing(driver: DriverFeatures, sampled: boolean): Judgement {
-  const { end, released, survivors, low, growth, turns, up } = driver;
+function judgeGrowing(driver: DriverFeatures): Judgement {
+  const { end, released, survivors, sampledSurvivors, low, growth, turns, up } = driver;
   if (released > 0.5) return { verdict: "held", confidence: "medium", growing: true };
   if (end < 0.8) return { verdict: "held", confidence: "low", growing: true };
-  if (sampled && survivors < FEWEST_SAMPLED) return settled("undecided", "low");
+  if (sampledSurvivors && survivors < FEWEST_SAMPLED) return settled("undecided", "low");
   const clear = low > 0 && turns >= MANY_TURNS && growth >= FLOOR && up >= 0.85;
   return { verdict: "undecided", confidence: clear ? "medium" : "low", growing: true };
 }

@@ -17,11 +17,12 @@ import type { Pending } from "./pending.ts";
 import type { Places } from "./places.ts";
 import { heldByCalls } from "./recursion.ts";
 import type { HeldByCalls } from "./recursion.ts";
-import { FLOOR, judge } from "./rules.ts";
+import { FEWEST_SAMPLED, FLOOR, judge } from "./rules.ts";
 import type { DriverFeatures, Judgement } from "./rules.ts";
+import type { Sampling } from "./sampling.ts";
 import { Windows } from "./survivors.ts";
 import { trendOf } from "./trend.ts";
-import type { Trend } from "./trend.ts";
+import type { ByteClock, Trend } from "./trend.ts";
 import type { Turns } from "./turns.ts";
 
 /** Sites of library code that never had as much at once have no row; the user's own always have. */
@@ -32,13 +33,13 @@ const AFTERWARDS = 64;
 export interface Replayed {
   program: Program;
   process: number;
-  exact: boolean;
   places: Places;
   amounts: Amounts;
   histories: readonly (SiteHistory | undefined)[];
   births: Births;
   /** undefined: every block was recorded. */
   counts: Counts | undefined;
+  sampling: Sampling;
   ending: Ending;
   milestones: Milestones;
   marks: ReadonlyMap<string, Turns>;
@@ -49,11 +50,16 @@ export interface Replayed {
   siteOfSlot: (slot: number) => number;
 }
 
+/** A site whose bytes run ahead of, or behind, those of the process by this share of the driver's time does not make them in each turn. */
+const UNSTEADY = 0.2;
+
 /** What is known of a site that is large enough to be judged by its trend. */
 interface Followed {
   history: SiteHistory;
   calls: HeldByCalls;
   driver: Driver | undefined;
+  /** Blocks may be missing while the driver ran. */
+  sampled: boolean;
   turns: number;
   trend: Trend | undefined;
   windows: Windows | undefined;
@@ -90,15 +96,40 @@ function follow(run: Replayed): Map<number, Followed> {
     if (!history || run.amounts.peakSum(site).bytes < FLOOR) return;
     const calls = heldByCalls(history, run.amounts.peakAt(site), places);
     const driver = drivers.find(history);
-    let turns = driver?.turns.count ?? 0;
-    if (driver && run.counts && driver.stack !== NONE) turns = run.counts.turnsBelow(driver.stack, turns, places);
-    const trend = driver && trendOf(history, driver, turns, run.exact ? undefined : run.milestones);
-    const windows = driver && trend && new Windows(driver, trend.boundaries, !run.exact);
+    const sampled = driver !== undefined && run.sampling.touches(driver.start, driver.last);
+    const { turns, clock } =
+      driver && sampled ? estimatedTurns(run, driver) : { turns: driver?.turns.count ?? 0, clock: undefined };
+    const trend = driver && trendOf(history, driver, turns, clock);
+    const windows = driver && trend && new Windows(driver, trend.boundaries, sampled);
     if (driver && windows) addKept(history, windows, driver, ending.lastBirth);
-    followed.set(site, { history, calls, driver, turns, trend, windows, freedAtExit: 0 });
+    followed.set(site, { history, calls, driver, sampled, turns, trend, windows, freedAtExit: 0 });
   });
   addSurvivors(run, followed);
   return followed;
+}
+
+/** Where turns may have been missed: how many there were, and what tells their time. */
+function estimatedTurns(run: Replayed, driver: Driver): { turns: number; clock: ByteClock } {
+  const seen = driver.turns.count;
+  if (!run.counts || driver.stack === NONE) return { turns: seen, clock: run.milestones };
+  const historyOf = (stack: number): SiteHistory | undefined => run.histories[run.program.stackSite[stack]!];
+  const isSteady = (stack: number): boolean => {
+    const history = historyOf(stack);
+    return history !== undefined && isSteadily(history, driver, run.milestones);
+  };
+  const { turns, stack } = run.counts.turnsBelow(driver.stack, seen, run.places, isSteady);
+  return { turns, clock: (stack === NONE ? undefined : historyOf(stack)) ?? run.milestones };
+}
+
+/** A site made its blocks all the time while the driver ran: measured by what the whole process made. */
+function isSteadily(history: SiteHistory, { start, last }: Driver, milestones: Milestones): boolean {
+  const [from, to] = [milestones.bytesOf(start), milestones.bytesOf(last)];
+  const [first, all] = [history.bytesOf(start), history.bytesOf(last)];
+  if (!(to > from && all > first)) return false;
+  return [0.25, 0.5, 0.75].every((share) => {
+    const made = history.bytesOf(milestones.birthOfBytes(from + share * (to - from)));
+    return Math.abs((made - first) / (all - first) - share) < UNSTEADY;
+  });
 }
 
 /** Of the blocks that a history kept: those that outlived the driver and died later in the run. */
@@ -125,10 +156,10 @@ function addSurvivors(run: Replayed, followed: ReadonlyMap<number, Followed>): v
 }
 
 function rowOf(run: Replayed, site: number, peak: Sum, made: Sum, followed: Followed | undefined): Row<"siteFeatures"> {
-  const { amounts, births, exact } = run;
+  const { amounts, births } = run;
   const live = amounts.liveSum(site);
   const features = followed && driverFeatures(run, site, followed);
-  const calls = exact ? births.calls[site]! : NaN;
+  const calls = made.sampled > 0 ? NaN : births.calls[site]!;
   const judgement = judge({
     peak: peak.bytes,
     live: live.bytes,
@@ -136,7 +167,7 @@ function rowOf(run: Replayed, site: number, peak: Sum, made: Sum, followed: Foll
     depth: followed?.calls.depth ?? 0,
     calls,
     driver: features,
-    sampled: !exact && peak.sampled > 0,
+    thin: isThin(made),
   });
   return {
     process: run.process,
@@ -153,6 +184,15 @@ function rowOf(run: Replayed, site: number, peak: Sum, made: Sum, followed: Foll
     calls,
     maxAtOnce: peak.count,
   };
+}
+
+/** So few blocks were sampled that what they did is no pattern. */
+function isThin(made: Sum): boolean {
+  return isMostlySampled(made) && made.sampled < FEWEST_SAMPLED;
+}
+
+function isMostlySampled({ bytes, exactBytes, sampled }: Sum): boolean {
+  return sampled > 0 && exactBytes < 0.5 * bytes;
 }
 
 function driverFeatures(run: Replayed, site: number, followed: Followed): DriverFeatures | undefined {
@@ -176,20 +216,25 @@ function driverFeatures(run: Replayed, site: number, followed: Followed): Driver
     low: trend.low,
     generations: windows.generations,
     generationsMax: windows.mostGenerations(history, driver.start),
-    allocLate: made > 0 ? (history.madeUpTo(driver.last, made) - history.madeUpTo(late, made)) / made : 0,
+    allocLate: made > 0 ? (history.bytesOf(driver.last) - history.bytesOf(late)) / made : 0,
     replaced: windows.replacedShare(history, late),
     end: duration > 0 ? Math.min(1, Math.max(0, (time(driver.last) - time(firstBirth)) / duration)) : 1,
-    released: releasedShare(followed, envelope.at(-1)!.bytes, run.amounts.live(site), run.ending),
+    released: releasedShare(run, followed, envelope.at(-1)!.bytes, run.amounts.live(site)),
     survivors: windows.survivors,
+    sampledSurvivors: isMostlySampled(run.amounts.liveSum(site)),
+    lateSamples: followed.sampled ? history.bytesOf(late) / 2 / run.sampling.interval : Infinity,
   };
 }
 
 /** Of the level that the driver left: the share that went right after its last birth. */
-function releasedShare(followed: Followed, level: number, live: number, ending: Ending): number {
+function releasedShare(run: Replayed, followed: Followed, level: number, live: number): number {
+  const { ending, sampling } = run;
   const { history, driver, freedAtExit } = followed;
   if (!driver || !(level > 0)) return 0;
   const gone = (left: number): number => Math.min(1, Math.max(0, 1 - left / level));
-  if (driver.last + AFTERWARDS >= ending.lastBirth && ending.waitingAtExit >= 0) return gone(live - freedAtExit);
+  // In a sample the interpreter's own births come late, when it has already freed what the modules held.
+  const knowsExit = ending.waitingAtExit >= 0 && !sampling.touches(ending.lastBirth, Infinity);
+  if (driver.last + AFTERWARDS >= ending.lastBirth) return !knowsExit ? 0 : gone(live - freedAtExit);
   const from = history.sliceAt(driver.last);
   const to = history.sliceAt(driver.last + AFTERWARDS);
   let least = Infinity;
@@ -215,7 +260,7 @@ function driverColumns(
     growthPerUnit: grows ? trend.perTurn : NaN,
     growthLow: grows ? trend.low : NaN,
     growthHigh: grows ? trend.high : NaN,
-    growingUnits: known && run.exact ? windows!.growingShare : NaN,
+    growingUnits: known && !followed!.sampled ? windows!.growingShare : NaN,
     up: features?.up ?? NaN,
     early: features?.early ?? NaN,
     late: features?.late ?? NaN,

@@ -2,7 +2,6 @@
 
 import type { Driver } from "./drivers.ts";
 import type { SiteHistory } from "./history.ts";
-import type { Milestones } from "./milestones.ts";
 
 /** Readings at most. */
 const READINGS = 200;
@@ -17,6 +16,12 @@ export interface Boundary {
   at: number;
   /** Turns before it, from the driver's first on. */
   turn: number;
+}
+
+/** Bytes made as a clock: those of the whole process, or of a site that makes the same in each turn. */
+export interface ByteClock {
+  bytesOf(birth: number): number;
+  birthOfBytes(bytes: number): number;
 }
 
 export interface Reading extends Boundary {
@@ -45,10 +50,10 @@ export interface Trend {
 
 /**
  * @param turns how many there were (estimated in a sampled recording)
- * @param milestones for sampled recordings, where silence is no evidence and turns are not seen: then the readings are spread by bytes
+ * @param clock for sampled recordings, where silence is no evidence and not every turn is seen: then the readings are spread by bytes
  */
-export function trendOf(history: SiteHistory, driver: Driver, turns: number, milestones?: Milestones): Trend {
-  const boundaries = milestones ? evenly(driver, turns, milestones) : betweenTurns(driver);
+export function trendOf(history: SiteHistory, driver: Driver, turns: number, clock?: ByteClock): Trend {
+  const boundaries = clock ? evenly(driver, turns, clock) : betweenTurns(driver);
   const last = boundaries.length - 1;
   const readings = boundaries.map((boundary, i) => ({
     ...boundary,
@@ -70,13 +75,13 @@ function betweenTurns({ turns, last }: Driver): Boundary[] {
   return boundaries;
 }
 
-function evenly({ start, last }: Driver, turns: number, milestones: Milestones): Boundary[] {
-  const from = milestones.bytesOf(start);
-  const to = milestones.bytesOf(last);
+function evenly({ start, last }: Driver, turns: number, clock: ByteClock): Boundary[] {
+  const from = clock.bytesOf(start);
+  const to = clock.bytesOf(last);
   const boundaries: Boundary[] = [];
   for (let i = 1; i < READINGS; i++) {
     const share = i / READINGS;
-    boundaries.push({ at: Math.floor(milestones.birthOfBytes(from + share * (to - from))), turn: share * turns });
+    boundaries.push({ at: Math.floor(clock.birthOfBytes(from + share * (to - from))), turn: share * turns });
   }
   boundaries.push({ at: last, turn: turns });
   return boundaries;
