@@ -80,7 +80,9 @@ describe("the first answer", () => {
   });
 
   test("names the next command with the file as the user knows it", () => {
-    expect(render("service", "explain", { file: "out/a$&b.tide" })).toContain("tidegauge leaks out/a$&b.tide s1");
+    const text = render("service", "explain", { file: "out/a run's $&.tide", called: "./tidegauge" });
+    expect(text).toContain("./tidegauge leaks 'out/a run'\\''s $&.tide' s1");
+    expect(text).toContain("Saved        out/a run's $&.tide");
   });
 
   test("shows everything with --full", () => {

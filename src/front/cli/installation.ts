@@ -22,6 +22,8 @@ function part(name: string): string | undefined {
 export const installation = {
   root,
   version: packageJson.version,
+  /** How the user called it, for the commands that answers propose. */
+  called: "tidegauge",
   /** What `tidegauge-launch before` noted; undefined when Node was started directly. */
   inherited: undefined as string | undefined,
   /** Files that are built; undefined: not there. */

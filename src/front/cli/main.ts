@@ -1,4 +1,5 @@
 /** The command line: one file per command, exit statuses as in the manual (0 fine, 1 "no", 2 bad usage or input, 3 not possible here). */
+import { basename, dirname } from "node:path";
 import { Command, CommanderError } from "commander";
 import { register as registerDoctor } from "./doctor.ts";
 import { register as registerExplain } from "./explain.ts";
@@ -62,11 +63,19 @@ function usageSentence(error: CommanderError, command: string): string {
   return `${what!.trim()}${suggestion}${suggestion ? "" : `; see ${help}`}`;
 }
 
-/** `--inherited=NOTE` comes from `./tidegauge`, before everything that the user wrote. */
-function takeInherited(words: string[]): string[] {
-  if (!words[0]?.startsWith("--inherited=")) return words;
-  installation.inherited = words[0].slice("--inherited=".length);
-  return words.slice(1);
+/** `--inherited=NOTE` and `--called=NAME` come from `./tidegauge`, before everything that the user wrote. */
+function takeNotes(words: string[]): string[] {
+  const [first = "", ...rest] = words;
+  if (first.startsWith("--inherited=")) installation.inherited = first.slice("--inherited=".length);
+  else if (first.startsWith("--called=")) installation.called = nameOf(first.slice("--called=".length));
+  else return words;
+  return takeNotes(rest);
 }
 
-void main(takeInherited(process.argv.slice(2))).then((status) => (process.exitCode = status));
+/** What to type to call it again: the bare name where the shell finds it in PATH. */
+function nameOf(called: string): string {
+  const folder = dirname(called);
+  return (process.env.PATH ?? "").split(":").includes(folder) ? basename(called) : called;
+}
+
+void main(takeNotes(process.argv.slice(2))).then((status) => (process.exitCode = status));

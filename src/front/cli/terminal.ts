@@ -1,4 +1,5 @@
 /** What a stream can show. */
+import { installation } from "./installation.ts";
 import type { TextOptions } from "./text.ts";
 
 /** How text will look on a stream: its width, whether it takes colour, whether it takes more than ASCII. */
@@ -9,6 +10,7 @@ export function textOptions(stream: NodeJS.WriteStream): TextOptions {
     width: columns >= 40 ? columns : 80,
     color: Boolean(stream.isTTY) && !env.NO_COLOR && env.TERM !== "dumb",
     ascii: !isUtf8(env),
+    called: installation.called,
   };
 }
 

@@ -14,6 +14,7 @@ import {
   shownLevels,
   sparkline,
   textWidth,
+  typed,
 } from "./text.ts";
 import type { Painter, TextOptions } from "./text.ts";
 
@@ -141,7 +142,9 @@ function findingSections(answer: ExplainAnswer, size: Size, options: TextOptions
   const sections = shown.map((finding) => findingLines(finding, layout));
   const left = attention.length - Math.min(attention.length, size.suspects);
   if (left > 0)
-    sections.splice(size.suspects, 0, [`${formatCount(left)} more like these: tidegauge leaks ${fileName(options)}`]);
+    sections.splice(size.suspects, 0, [
+      `${formatCount(left)} more like these: ${typed("tidegauge leaks FILE", options)}`,
+    ]);
   return sections;
 }
 
@@ -168,14 +171,6 @@ function unknownLines({ unknown }: ExplainAnswer, size: Size, width: number): st
 
 /** Each command on a line of its own: it will be copied. */
 function nextLines({ next }: ExplainAnswer, options: TextOptions): string[] {
-  const file = fileName(options);
-  const saved = options.saved ? ["Saved".padEnd(INDENT) + file] : [];
-  return [
-    ...saved,
-    ...next.map((command, i) => (i === 0 ? "Next" : "").padEnd(INDENT) + command.replace("FILE", () => file)),
-  ];
-}
-
-function fileName(options: TextOptions): string {
-  return options.file ?? "FILE";
+  const saved = options.saved ? ["Saved".padEnd(INDENT) + (options.file ?? "FILE")] : [];
+  return [...saved, ...next.map((command, i) => (i === 0 ? "Next" : "").padEnd(INDENT) + typed(command, options))];
 }

@@ -16,8 +16,22 @@ export interface TextOptions {
   readonly full?: boolean;
   /** the recording's name, for the commands that the text proposes */
   readonly file?: string;
+  /** what the user types for `tidegauge` */
+  readonly called?: string;
   /** the recording was made just now: say where it is */
   readonly saved?: boolean;
+}
+
+/** A command that an answer proposes ("tidegauge lines FILE"), as the user can type it. */
+export function typed(command: string, { file = "FILE", called = "tidegauge" }: TextOptions): string {
+  return command
+    .split(" ")
+    .map((word) => (word === "tidegauge" ? shellWord(called) : word === "FILE" ? shellWord(file) : word))
+    .join(" ");
+}
+
+function shellWord(word: string): string {
+  return /^[\w@%+=:,./~-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }
 
 export type Style = "red" | "green" | "yellow" | "blue" | "cyan" | "bold" | "dim";
