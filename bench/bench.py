@@ -7,7 +7,8 @@
     bench/bench.py --report build/bench/panel.json                          # the tables again, in Markdown
 
 One run is one process tree. Its CPU is user + system of every descendant, the tool's helpers included (wall time means
-little on a shared machine); its memory is VmHWM of the program itself at its last line; its recording is every file that the
+little on a shared machine). For Tidegauge, what it spends until the program ended is told apart from what it spends on
+finishing afterwards (memray's reports, made by another command, are not counted at all; Fil and Scalene report within the run); its memory is VmHWM of the program itself at its last line; its recording is every file that the
 tool left. Ratios are always to the bare run of the same round. The `startup` program gives a tool's fixed cost."""
 
 import argparse
@@ -125,6 +126,24 @@ def reap(words, folder, environment, timeout):
     return {"status": status, "wall": round(wall or 0, 3), "cpu": round(cpu, 3), "timed_out": timed_out}
 
 
+def build_facts():
+    """Bundles the reader of a recording's facts."""
+    target = os.path.join(ROOT, "build", "bench", "facts.mjs")
+    esbuild = os.path.join(ROOT, "node_modules", ".bin", "esbuild")
+    options = ["--bundle", "--platform=node", "--format=esm", "--log-level=warning", "--outfile=" + target]
+    subprocess.run([esbuild, os.path.join(HERE, "facts.ts"), *options], check=True)
+    return target
+
+
+def recording_cpu(out):
+    """CPU seconds of the program and of the recorder beside it until the program ended: what comes after is finishing."""
+    path = os.path.join(out, "t.tide")
+    if not os.path.exists(path):
+        return None
+    facts = json.loads(subprocess.check_output(["node", os.path.join(ROOT, "build", "bench", "facts.mjs"), path]))
+    return round(facts["cpuSeconds"] + facts["recorderCpuSeconds"], 3)
+
+
 def one_run(config, program, python, scratch, timeout):
     folder = tempfile.mkdtemp(dir=scratch)
     out = os.path.join(folder, "out")
@@ -142,6 +161,8 @@ def one_run(config, program, python, scratch, timeout):
     try:
         result = run_tree(shlex.split(command), folder, timeout)
         result["files"] = sum(os.path.getsize(os.path.join(d, f)) for d, _, fs in os.walk(out) for f in fs)
+        if config.startswith("tidegauge"):
+            result["recording_cpu"] = recording_cpu(out)
         if result["status"]:
             with open(os.path.join(folder, ".log"), "rb") as log:
                 result["log"] = log.read()[-400:].decode("utf-8", "replace")
@@ -214,6 +235,7 @@ def main():
         return report(options.report)
     if not os.access(options.python, os.X_OK):
         sys.exit("bench: no interpreter at %s: run bench/setup-peers.sh first, or give --python" % options.python)
+    build_facts()
     measure(options)
     report([options.out])
 
