@@ -97,8 +97,11 @@ function leftOf({ features, row, live }: Facts): string {
   return Number.isNaN(features.units[row]!) ? `${live} left` : `${live} left, no more with each turn`;
 }
 
+/** From this depth on the recorder folds a recursion: deeper calls are not told apart. */
+const FOLDED_DEPTH = 8;
+
 function nestedCalls(depth: number): string {
-  return `${plural(depth, "nested call")}`;
+  return depth < FOLDED_DEPTH ? plural(depth, "nested call") : `${formatCount(FOLDED_DEPTH)} or more nested calls`;
 }
 
 function afterwards({ features, row, live }: Facts): string {
@@ -157,7 +160,7 @@ function evidenceOf(facts: Facts): string[] {
   const rows: string[] = [`${facts.made} made in all, ${facts.peak} at the most, ${facts.live} at the end`];
   if (features.depth[row]! >= 3 && features.heldByCalls[row]! >= 0.6) {
     rows.push(
-      `${formatShare(features.heldByCalls[row]!)} of it at the peak belonged to calls that had not returned, up to ${formatCount(features.depth[row]!)} of one function`,
+      `${formatShare(features.heldByCalls[row]!)} of it at the peak belonged to calls that had not returned, ${nestedCalls(features.depth[row]!)} of one function`,
     );
   }
   if (has(features.units[row]!))

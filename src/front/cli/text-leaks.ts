@@ -56,9 +56,7 @@ function siteLines(answer: LeaksAnswer, report: SiteReport, options: TextOptions
   lines.push(...curveLines(answer, options));
   const stack = foldRecursion(report.site.stack);
   const shown = full ? stack : stack.slice(0, FRAMES);
-  const frames = shown.map(
-    ({ place, times }) => shownSite(place, cwd, width - 24) + (times > 1 ? `  × ${formatCount(times)}` : ""),
-  );
+  const frames = shown.map(({ place, times }) => shownSite(place, cwd, width - 24) + repeated(times));
   const { inner } = report.site;
   lines.push("");
   if (inner.file !== report.site.file || inner.line !== report.site.line) {
@@ -102,6 +100,14 @@ function curveLines(answer: LeaksAnswer, { width, ascii }: TextOptions): string[
   const label = `  ${shownLevels(values)}, ${formatSeconds(from)} to ${formatSeconds(to)}`;
   const room = Math.min(100, width - 11 - textWidth(label));
   return [`${"over time".padEnd(11)}${sparkline(values, room, { ascii })}${label}`];
+}
+
+/** A recording tells this many rounds of a recursion apart; deeper ones look the same. */
+const ROUNDS = 8;
+
+function repeated(times: number): string {
+  if (times < 2) return "";
+  return `  × ${formatCount(times)}${times >= ROUNDS ? " or more" : ""}`;
 }
 
 /** Equal frames that follow each other become one with a count. */
