@@ -224,7 +224,8 @@ export class Clock {
     const anchor = patterns.anchorOf(path.stack);
     if (anchor !== NONE) {
       if (size !== anchor) return;
-      if (path.anchored[innermost] === 1) this.turn(path, this.shownOr(loop), sequence);
+      const turned = path.anchored[innermost] === 1 ? this.shownLoop(path.stack, loop) : NONE;
+      if (turned !== NONE) this.turn(path, turned, sequence);
       path.anchored[innermost] = 1;
       return;
     }
@@ -262,10 +263,12 @@ export class Clock {
     }
   }
 
-  /** The innermost loop where it shows its turns; else the outermost that does not; else the innermost after all. */
-  private shownOr(loop: number): number {
-    if (this.patterns.isShown(this.places.codeOf(loop))) return loop;
-    return this.outermostHidden(loop);
+  /** The innermost loop where it shows its turns; else the outermost that does not. */
+  private shownLoop(stack: number, loop: number): number {
+    const { places, patterns } = this;
+    if (!patterns.isShown(places.codeOf(loop))) return this.hiddenLoop(stack, loop);
+    const { stackDepth } = places.program;
+    return patterns.mayBeginTurn(stack, stackDepth[loop]!, stackDepth[stack]!) ? loop : NONE;
   }
 
   /** The outermost loop of a stack that does not show its turns: remembered until another loop begins to show them. */
@@ -275,14 +278,17 @@ export class Clock {
       hidden.fill(0);
       this.shownLoops = patterns.shownLoops;
     }
-    if (hidden[stack] === 0) hidden[stack] = this.outermostHidden(loop) + 2;
+    if (hidden[stack] === 0) hidden[stack] = this.outermostHidden(stack, loop) + 2;
     return (hidden[stack]! - 2) >>> 0;
   }
 
-  private outermostHidden(loop: number): number {
+  private outermostHidden(stack: number, loop: number): number {
+    const { places, patterns } = this;
+    const { stackDepth } = places.program;
     let hidden = NONE;
-    for (let at = loop; at !== NONE; at = this.places.outerLoop(at)) {
-      if (!this.patterns.isShown(this.places.codeOf(at))) hidden = at;
+    for (let at = loop; at !== NONE; at = places.outerLoop(at)) {
+      const isHidden = !patterns.isShown(places.codeOf(at));
+      if (isHidden && patterns.mayBeginTurn(stack, stackDepth[at]!, stackDepth[stack]!)) hidden = at;
     }
     return hidden;
   }
@@ -382,6 +388,7 @@ export class Clock {
     }
     path.depth = depth;
     path.stack = stack;
+    if (this.learning && from < depth) this.patterns.began(stack, from);
     if (suspended && path.suspended.size > 0) {
       for (let at = from; at < depth; at++)
         if (this.places.isGenerator[path.stacks[at]!] === 1) this.resume(path, at, sequence);

@@ -19,6 +19,8 @@ export class Patterns {
   private readonly certainTurns: Uint32Array;
   /** Codes whose loops show when they turn. */
   shownLoops = 0;
+  /** By stack: at how few outer frames a birth there was the first of all new calls inwards; NONE: never the first of a call. */
+  private readonly firstOfCalls: Uint32Array;
   private readonly rowOfStack: Int32Array;
   private births = new Uint32Array(FIRST_ROWS);
   /** A bit for each of 32 classes of sizes: enough to tell few from many. */
@@ -36,7 +38,21 @@ export class Patterns {
 
   constructor(stacks: number, codes: number) {
     this.certainTurns = new Uint32Array(codes);
+    this.firstOfCalls = new Uint32Array(stacks).fill(NONE);
     this.rowOfStack = new Int32Array(stacks).fill(-1);
+  }
+
+  /** A birth was the first of new calls below `depth` frames. */
+  began(stack: number, depth: number): void {
+    if (depth < this.firstOfCalls[stack]!) this.firstOfCalls[stack] = depth;
+  }
+
+  /**
+   * Had the loop at the end of the first `depth` frames turned, could its next birth have been at this stack? Not when other births were always
+   * seen to come first in the calls between.
+   */
+  mayBeginTurn(stack: number, depth: number, whole: number): boolean {
+    return depth === whole || this.firstOfCalls[stack]! <= depth;
   }
 
   /** One activation of a code has turned its loops so often. */

@@ -16,6 +16,9 @@ export interface Features {
   peak: number;
   /** At the end of the program. */
   live: number;
+  /** Of that, what was left when its last frames had ended, where that is known. */
+  left: number;
+  made: number;
   heldByCalls: number;
   depth: number;
   calls: number;
@@ -58,13 +61,14 @@ export interface Judgement {
 }
 
 export function judge(features: Features): Judgement {
-  const { peak, live, heldByCalls, depth, calls, driver } = features;
+  const { peak, live, left, made, heldByCalls, depth, calls, driver } = features;
   if (peak < FLOOR) return settled("minor", "high");
   if (heldByCalls >= 0.6 && depth >= 3)
     return settled("held by recursion", heldByCalls >= 0.8 && depth >= 4 ? "high" : "medium");
   if (features.thin) return settled(live < 0.2 * peak ? "recycled" : "undecided", "low");
   if (!driver) {
-    if (live > 0.5 * peak) return settled("held", live > 0.9 * peak ? "high" : "medium");
+    const isLast = made >= 2 * peak && left < 0.1 * peak; // of several rounds, and it goes when its frame ends
+    if (live > 0.5 * peak && !isLast) return settled("held", live > 0.9 * peak ? "high" : "medium");
     return settled("recycled", live < 0.05 * peak && calls >= 2 ? "high" : "medium");
   }
   const judgement = judgeTrend(driver, peak);
@@ -81,8 +85,8 @@ function judgeTrend(driver: DriverFeatures, peak: number): Judgement {
     return lateSamples < FEWEST_LATE ? settled("undecided", "low") : settled("warm-up", often);
   if (keeps && generationsMax >= 5) {
     if (level < 0.5 * peak) return settled("recycled", often); // a sawtooth
-    if (replaced < 0.3 && growth >= FLOOR / 2 && late > 0) return settled("undecided", "low");
-    return settled("bounded cache", "medium");
+    if (replaced >= 0.3) return settled("bounded cache", "medium");
+    return growth >= FLOOR / 2 && late > 0 ? settled("undecided", "low") : settled("recycled", often);
   }
   if (allocLate < 0.02 && level >= FLOOR / 2) return settled("warm-up", often);
   return settled("recycled", often);

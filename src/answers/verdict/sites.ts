@@ -163,6 +163,8 @@ function rowOf(run: Replayed, site: number, peak: Sum, made: Sum, followed: Foll
   const judgement = judge({
     peak: peak.bytes,
     live: live.bytes,
+    left: followed && knowsExit(run) ? live.bytes - followed.freedAtExit : live.bytes,
+    made: made.bytes,
     heldByCalls: followed?.calls.share ?? 0,
     depth: followed?.calls.depth ?? 0,
     calls,
@@ -226,15 +228,21 @@ function driverFeatures(run: Replayed, site: number, followed: Followed): Driver
   };
 }
 
+/**
+ * It is known what went as the program's last frames ended. In a sample the interpreter's own births come late, when it has already freed what
+ * the modules held.
+ */
+function knowsExit({ ending, sampling }: Replayed): boolean {
+  return ending.waitingAtExit >= 0 && !sampling.touches(ending.lastBirth, Infinity);
+}
+
 /** Of the level that the driver left: the share that went right after its last birth. */
 function releasedShare(run: Replayed, followed: Followed, level: number, live: number): number {
-  const { ending, sampling } = run;
+  const { ending } = run;
   const { history, driver, freedAtExit } = followed;
   if (!driver || !(level > 0)) return 0;
   const gone = (left: number): number => Math.min(1, Math.max(0, 1 - left / level));
-  // In a sample the interpreter's own births come late, when it has already freed what the modules held.
-  const knowsExit = ending.waitingAtExit >= 0 && !sampling.touches(ending.lastBirth, Infinity);
-  if (driver.last + AFTERWARDS >= ending.lastBirth) return !knowsExit ? 0 : gone(live - freedAtExit);
+  if (driver.last + AFTERWARDS >= ending.lastBirth) return knowsExit(run) ? gone(live - freedAtExit) : 0;
   const from = history.sliceAt(driver.last);
   const to = history.sliceAt(driver.last + AFTERWARDS);
   let least = Infinity;
@@ -255,7 +263,7 @@ function driverColumns(
     driverFrame: known && driver.stack !== NONE ? run.program.stackFrame[driver.stack]! : NONE,
     driverStack: known ? driver.stack : NONE,
     unit: known ? driver.unit : UNITS.indexOf("none"),
-    units: known ? turns! : NaN,
+    units: known ? Math.round(turns!) : NaN,
     growth: trend?.growth ?? NaN,
     growthPerUnit: grows ? trend.perTurn : NaN,
     growthLow: grows ? trend.low : NaN,
