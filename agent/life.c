@@ -19,10 +19,23 @@ extern void thread_end(void *state);
 
 uint32_t life_pid(void) { return pid; }
 
-/* Recording ends for this process; the hooks stay and each thread finds out at its next slow path. The program goes on. */
+static const char *const WHY[] = {
+    [OFF_DISK_FULL] = "the disk is full",
+    [OFF_FILE_LIMIT] = "the file size limit (ulimit -f) is too small",
+    [OFF_MAX_BYTES] = "the limit for the recording is too small",
+    [OFF_FILE_GONE] = "the run folder is gone",
+    [OFF_ADDRESS_SPACE] = "the address space limit (ulimit -v) is too small",
+    [OFF_TRIE_FULL] = "there are too many stacks",
+    [OFF_NO_DESCRIPTOR] = "the program has used up its file descriptors",
+    [OFF_NOT_PERMITTED] = "the program may not write into the run folder",
+};
+
+/* Recording ends for this process; the hooks stay and each thread finds out at its next slow path. The program goes on. The reason stands in the header;
+ * where there is no file yet, in a line of its own. */
 void life_turn_off(enum off_reason reason) {
     atomic_store(g_recording, false);
     struct header *h = out_header();
+    if (!h) life_write_off(WHY[reason]);
     if (!h || h->state == STATE_OFF) return;
     h->reason = reason;
     h->state = STATE_OFF;

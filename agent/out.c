@@ -142,6 +142,7 @@ static bool open_file(void) {
         ok = h != NULL;
     }
     syscall(SYS_close, fd);
+    if (!ok) syscall(SYS_unlinkat, AT_FDCWD, path, 0); /* an empty file says nothing: PID.0.off tells why */
     return ok;
 }
 

@@ -166,7 +166,9 @@ class Place {
     // The shell itself stays outside: it sets the variables at the last moment, as `env`'s arguments.
     const settings = Object.entries(variables).map(([key, value]) => `${key}=${value}`);
     this.command = options.shell ? "/bin/bash" : program[0]!;
-    this.args = options.shell ? ["-c", options.shell, "bash", "env", ...settings, ...program] : program.slice(1);
+    this.args = options.shell
+      ? ["--norc", "-c", options.shell, "bash", "env", ...settings, ...program]
+      : program.slice(1);
     this.env = { PATH: process.env.PATH ?? "", LANG: "C.UTF-8", ...(options.shell ? {} : variables) };
   }
 

@@ -119,8 +119,7 @@ describe("threads of the program", () => {
   });
 });
 
-describe("sub-interpreters", () => {
-  const program = (threads: number): string => `
+const inInterpreters = (threads: number): string => `
     import threading
     try:
         import _interpreters as inter
@@ -141,11 +140,13 @@ describe("sub-interpreters", () => {
     for t in threads: t.start()
     for t in threads: t.join()
   `;
+
+describe("sub-interpreters", () => {
   for (const { version, minor, command } of oneOfEachMinor())
     test(`${Number(minor.slice(2)) >= 12 ? "with a GIL each" : "sharing the GIL"}, on CPython ${version}`, () => {
       // 3.8 and 3.9 crash, bare as well, when several threads make interpreters at once.
       const threads = Number(minor.slice(2)) >= 12 ? 4 : 1;
-      const run = record(program(threads), { python: command[0] });
+      const run = record(inInterpreters(threads), { python: command[0] });
       expect(run.status, run.stderr).toBe(0);
       const image = root0(run);
       const blocks = ofSize(image, 50001 + AROUND);
