@@ -31,6 +31,11 @@ static struct thread *new_thread(void) {
     return t;
 }
 
+static void seed(struct thread *t) {
+    t->random = sys_tick() * 0x9e3779b97f4a7c15u ^ ((uint64_t)t->tid << 32) ^ (uintptr_t)t;
+    if (!t->random) t->random = 1;
+}
+
 static void reset(struct thread *t) {
     t->chunk = NULL;
     t->index = atomic_fetch_add(&thread_count, 1);
@@ -40,8 +45,7 @@ static void reset(struct thread *t) {
     t->order = 0;
     t->bases[0] = t->bases[1] = 0xffffffff;
     t->interval = UINT64_MAX; /* adopts the process's interval at the first gap */
-    t->random = sys_tick() * 0x9e3779b97f4a7c15u ^ ((uint64_t)t->tid << 32) ^ (uintptr_t)t;
-    if (!t->random) t->random = 1;
+    seed(t);
     t->births = t->since_time = t->depth = 0;
     t->debt = t->death_debt = 0;
     t->epoch = UINT32_MAX;
@@ -91,4 +95,6 @@ void thread_fork_child(void) {
     t->pid = life_pid();
     t->tid = (uint32_t)syscall(SYS_gettid);
     t->bases[0] = t->bases[1] = 0xffffffff;
+    seed(t); /* brothers must not draw the same samples, nor go on with the same gap */
+    if (tls_left < OFF / 2) tls_left = sample_gap(t);
 }
