@@ -9,7 +9,7 @@
 
 enum { CHUNK_EVENTS = 1, CHUNK_DICTIONARY = 2 };
 enum { STATE_RUNNING, STATE_EXITED, STATE_EXEC, STATE_OFF };
-enum { FLAG_HOOKS = 1, FLAG_LATE = 2, FLAG_FORK = 4, FLAG_THROUGH_MALLOC = 8 };
+enum { FLAG_HOOKS = 1, FLAG_LATE = 2, FLAG_FORK = 4, FLAG_THROUGH_MALLOC = 8, FLAG_OTHER_MALLOC = 16 };
 
 struct clock_triple { uint64_t tick, monotonic, realtime; };
 

@@ -99,7 +99,7 @@ static void fill_header(uint32_t ordinal) {
     header->python_hex = g_python_hex;
     header->mode = g_settings.mode;
     header->flags = (g_python_hooks ? FLAG_HOOKS : 0) | (g_python_late ? FLAG_LATE : 0) | (parent.pid ? FLAG_FORK : 0) |
-                    (g_python_through_malloc ? FLAG_THROUGH_MALLOC : 0);
+                    (g_python_through_malloc ? FLAG_THROUGH_MALLOC : 0) | (g_python_other_malloc ? FLAG_OTHER_MALLOC : 0);
     header->interval = g_settings.interval;
     atomic_store(&header->slots, 1);
     header->start = header->last = now_triple();

@@ -12,7 +12,7 @@
 
 struct layout L;
 uint32_t g_python_hex;
-bool g_python_hooks, g_python_late, g_python_through_malloc;
+bool g_python_hooks, g_python_late, g_python_through_malloc, g_python_other_malloc;
 
 typedef struct {
     void *ctx;
@@ -333,6 +333,16 @@ static void find_own_text(void) {
     }
 }
 
+/* Does the program find our malloc, or that of a library preloaded before us? Ours takes the request off the countdown. */
+static void find_other_malloc(void) {
+    void *(*first_malloc)(size_t) = dlsym(RTLD_DEFAULT, "malloc");
+    void (*first_free)(void *) = dlsym(RTLD_DEFAULT, "free");
+    int64_t before = tls_left;
+    first_free(first_malloc(1));
+    g_python_other_malloc = tls_left == before;
+    tls_left = before;
+}
+
 /* 3.13+: the interpreter tells its own offsets, which move within a minor version. */
 static bool read_debug_offsets(const char *runtime) {
     if (memcmp(runtime, "xdebugpy", 8) != 0) return true; /* a build without them: the table stands */
@@ -381,6 +391,7 @@ bool python_start(void) {
         return false;
     }
     find_own_text();
+    find_other_malloc();
     code_dealloc = *(void (**)(void *))(code_type + 48); /* tp_dealloc: at 48 in every version */
     *(void (**)(void *))(code_type + 48) = hook_code_dealloc;
     get_arena(&original_arena);

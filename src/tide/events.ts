@@ -39,7 +39,7 @@ export const LOCAL_DEATH = 1 << 5;
 const MOST_SLOTS = 64;
 export const RECORD = { node: 1, code: 2, string: 3, native: 4, thread: 5, mappings: 6 } as const;
 export const STATE = { running: 0, exited: 1, exec: 2, off: 3 } as const;
-export const FLAG = { hooks: 1, late: 2, fork: 4, throughMalloc: 8 } as const;
+export const FLAG = { hooks: 1, late: 2, fork: 4, throughMalloc: 8, otherMalloc: 16 } as const;
 export const MODES = ["exact", "interval", "adaptive"] as const;
 
 /** Offsets of nodes that stand for no instruction. */

@@ -162,7 +162,7 @@ class Place {
     const preload = [options.before, options.bare ? undefined : agent, options.behind]
       .filter((one) => one !== undefined)
       .join(":");
-    const variables = { ...options.env, ...(preload && { LD_PRELOAD: preload }), TIDEGAUGE_RUN: this.run };
+    const variables = { TIDEGAUGE_RUN: this.run, ...(preload && { LD_PRELOAD: preload }), ...options.env };
     // The shell itself stays outside: it sets the variables at the last moment, as `env`'s arguments.
     const settings = Object.entries(variables).map(([key, value]) => `${key}=${value}`);
     this.command = options.shell ? "/bin/bash" : program[0]!;

@@ -44,9 +44,14 @@ export function unseenOf(
     const { flags } = image.record!.file.header;
     const off = offReason(image);
     if (off !== undefined) sentences.push(`Blocks that ${name(image)} asked for after recording stopped: ${off}.`);
-    if ((flags & FLAG.late) !== 0) {
+    if ((flags & FLAG.late) !== 0 && image.record!.file.header.mode !== "exact") {
       sentences.push(
-        `The first blocks of ${name(image)}: its debug allocators came into force after recording had begun, so a few percent are missing.`,
+        `The first blocks of ${name(image)}: its allocators (PYTHONMALLOC, -X dev) came into force after recording had begun.`,
+      );
+    }
+    if ((flags & FLAG.otherMalloc) !== 0) {
+      sentences.push(
+        `Blocks that ${name(image)} asked malloc for: another library's malloc is loaded in front, so only Python's small objects were seen.`,
       );
     }
     const lost = facts[i]?.lostChunks ?? 0;
