@@ -188,21 +188,22 @@ describe("marks", () => {
   });
 });
 
+/** A program that looks like an interpreter from outside. */
+const likeness = (version: string, more = ""): string =>
+  compile(
+    `
+    #include <stdio.h>
+    #include <string.h>
+    void PyMem_SetAllocator(void) {}
+    const char *Py_GetVersion(void) { return "${version} (like) [x]"; }
+    ${more}
+    int main(void) { puts("ran"); return 5; }
+    `,
+    "-pie",
+    "-rdynamic",
+  );
+
 describe("interpreters that the agent does not know are left alone, with one line why", () => {
-  /** A program that looks like an interpreter from outside. */
-  const likeness = (version: string, more = ""): string =>
-    compile(
-      `
-      #include <stdio.h>
-      #include <string.h>
-      void PyMem_SetAllocator(void) {}
-      const char *Py_GetVersion(void) { return "${version} (like) [x]"; }
-      ${more}
-      int main(void) { puts("ran"); return 5; }
-      `,
-      "-pie",
-      "-rdynamic",
-    );
   const CASES: [string, string, RegExp][] = [
     ["3.7", likeness("3.7.17"), /3\.8 to 3\.15/],
     ["3.16", likeness("3.16.0"), /3\.8 to 3\.15/],
