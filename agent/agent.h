@@ -86,7 +86,8 @@ extern struct settings g_settings;
 /* A Python runtime is there and nothing has turned the agent off. On a page that the kernel clears in a forked child, so that a child of which no fork handler told
  * us (a bare clone) does not write into its parent's file. */
 extern _Atomic bool *g_recording;
-extern char g_folder[1024];
+#define MAX_PATH 4096
+extern char g_folder[MAX_PATH];
 COLD void life_turn_off(enum off_reason reason);
 COLD void life_write_off(const char *why);
 uint32_t life_pid(void);

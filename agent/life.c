@@ -12,7 +12,7 @@
 struct settings g_settings = { MODE_ADAPTIVE, 0, 0, 1250 };
 static _Atomic bool before_start;
 _Atomic bool *g_recording = &before_start;
-char g_folder[1024];
+char g_folder[MAX_PATH];
 static uint32_t pid;
 
 extern void thread_end(void *state);
@@ -56,7 +56,8 @@ static char *put_pid(char *to) {
 
 /* PID.0.off: one line for the recorder, which tells the user why there are no lines. */
 void life_write_off(const char *why) {
-    char name[1100], *p = put(put_pid(put(put(name, g_folder), "/")), ".0.off");
+    static char name[MAX_PATH + 64]; /* threads' stacks may be small; the text is the same whoever writes it */
+    char *p = put(put_pid(put(put(name, g_folder), "/")), ".0.off");
     *p = 0;
     int fd = sys_open(name, O_WRONLY | O_CREAT | O_TRUNC, 0600);
     if (fd < 0) return;
@@ -76,7 +77,7 @@ static bool read_settings(void) {
     const char *folder = getenv("TIDEGAUGE_RUN");
     if (!folder || !*folder || strlen(folder) >= sizeof g_folder - 64) return false;
     strcpy(g_folder, folder);
-    char name[1100], text[2048];
+    static char name[MAX_PATH + 64], text[2048];
     *put(put(name, g_folder), "/settings") = 0;
     if (sys_read_file(name, text, sizeof text) < 0) return false; /* the run is over, or is not ours to see */
     const char *mode = strstr(text, "mode=");

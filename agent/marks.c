@@ -1,6 +1,6 @@
 #include "marks.h"
 
-_Atomic(uint8_t *) g_marks[1 << 17];
+_Atomic(uint8_t *) g_marks[1 << (ADDRESS_BITS - 30)];
 
 uint8_t *marks_map(uintptr_t address) {
     uint8_t *fresh = sys_map(MARK_BYTES), *seen = NULL;

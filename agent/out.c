@@ -12,7 +12,7 @@
 #define ROOM 96 /* the largest event with every control that may precede it */
 
 static struct header *header;
-static char path[1200];
+static char path[MAX_PATH + 64];
 static dev_t device;
 static ino_t inode;
 static atomic_flag file_lock = ATOMIC_FLAG_INIT;

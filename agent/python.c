@@ -399,8 +399,11 @@ bool python_start(void) {
     set_arena(&ours);
     get_allocator(OBJ, &pymalloc);
     get_allocator(RAW, &raw);
-    install(MEM, false);
-    install(OBJ, false);
-    g_python_hooks = true;
+    if (pymalloc.malloc == raw.malloc) g_python_through_malloc = true; /* built without a small-block allocator */
+    else {
+        install(MEM, false);
+        install(OBJ, false);
+        g_python_hooks = true;
+    }
     return true;
 }

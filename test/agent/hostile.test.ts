@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
@@ -193,6 +193,14 @@ describe("surroundings", () => {
     expect(run.stdout).toBe("child\ndone\n");
     expect(run.images.filter((image) => image.header.fork === undefined)).toHaveLength(1);
     expect(root0(run).header.state).toBe(STATE.exited);
+    expect(ofSize(root0(run), 50002 + AROUND)).toHaveLength(1);
+  });
+
+  test("a run folder whose path is very long", () => {
+    const deep = join(mkdtempSync(join(tmpdir(), "agent-test-")), ...Array.from({ length: 14 }, () => "d".repeat(200)));
+    mkdirSync(deep, { recursive: true });
+    const run = record(long(""), { below: deep });
+    rmSync(deep.slice(0, deep.indexOf("/ddd")), { recursive: true });
     expect(ofSize(root0(run), 50002 + AROUND)).toHaveLength(1);
   });
 

@@ -139,6 +139,31 @@ function overlaps(image: Image): number {
   return blocks.filter((block, i) => i > 0 && blocks[i - 1]!.address + blocks[i - 1]!.size > block.address).length;
 }
 
+describe("an interpreter in a shared library, inside another program", () => {
+  const shared = ["3.11", "3.12", "3.13"]
+    .map((minor) => `/usr/lib/x86_64-linux-gnu/libpython${minor}.so.1.0`)
+    .find((path) => existsSync(path));
+  test.skipIf(!shared)("is recorded like any other (skipped without libpython3.x.so)", () => {
+    const program = compile(
+      `
+      #include <stdlib.h>
+      int Py_BytesMain(int, char **);
+      int main(int count, char **arguments) {
+          free(malloc(70777));
+          return Py_BytesMain(count, arguments);
+      }
+      `,
+      "-pie",
+      shared!,
+    );
+    const run = record("def f(): return bytes(50001)\na = f()", { python: program });
+    const image = root0(run);
+    expect(stackOf(image, 50001 + AROUND)).toEqual(["<module>: a = f()", "f: def f(): return bytes(50001)"]);
+    expect(stackOf(image, 70777)).toEqual(["[helper]"]);
+    expect(image).toMatchObject(SOUND);
+  });
+});
+
 describe("marks", () => {
   test("stand between the blocks before and after, with their label", () => {
     const run = record(`

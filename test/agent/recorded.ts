@@ -402,7 +402,7 @@ export function compile(text: string, ...flags: string[]): string {
     const kind = path.endsWith(".so") ? ["-shared", "-fPIC"] : [];
     execFileSync(
       process.env.CC ?? "cc",
-      ["-O1", "-w", "-fno-builtin", ...kind, ...flags, "-o", path, source, "-lpthread", "-ldl"],
+      ["-O1", "-w", "-fno-builtin", ...kind, "-o", path, source, ...flags, "-lpthread", "-ldl"],
       {
         stdio: ["ignore", "ignore", "inherit"],
       },
