@@ -226,7 +226,7 @@ bool out_ready(struct thread *t) {
 }
 
 void out_release(struct thread *t) {
-    if (!t->chunk || t->pid != life_pid()) return;
+    if (!t->chunk || t->pid != life_pid() || !atomic_load_explicit(g_recording, memory_order_relaxed)) return; /* the region stays what it is */
     lock(&file_lock);
     bool kept = t->chunk->used == 0 || append(t->chunk);
     if (kept && free_region_count < sizeof free_regions / sizeof free_regions[0]) {
