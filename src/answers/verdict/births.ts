@@ -11,10 +11,14 @@ import type { Places } from "./places.ts";
 import { usefulActivations } from "./useful.ts";
 import type { Turns } from "./turns.ts";
 
-const CHUNK = 1 << 18;
+/** A short program is read as one chunk, so that its first turn profits from its last. Later chunks fit a processor's cache. */
+const FIRST_CHUNK = 1 << 18;
+const CHUNK = 1 << 13;
 /** Births that are all learned from, and of the chunks after them one in so many. */
-const LEARNED = 1 << 20;
-const LEARNED_LATER = 8;
+const LEARNED = 1 << 19;
+const LEARNED_LATER = 16;
+const FIRST_ROOM = 1 << 12;
+const ROW = 4;
 /** Activations kept before those that can drive no site are dropped. */
 const MOST_ACTIVATIONS = 8192;
 /** Threads whose running calls are written down at the peak of a site. */
@@ -31,12 +35,11 @@ export class Births {
   private readonly learner: Clock;
   private readonly clock: Clock;
   private readonly patterns: Patterns;
-  private stacks = new Uint32Array(1 << 12);
-  private threads = new Uint32Array(1 << 12);
-  private sizes = new Float64Array(1 << 12);
-  /** 1: not every block was recorded then. */
-  private sampled = new Uint8Array(1 << 12);
+  /** ROW words a birth: stack, thread, size, 1 when sampled. One row, since four columns would be four places in memory. */
+  private rows = new Uint32Array(FIRST_ROOM * ROW);
   private count = 0;
+  private room = FIRST_ROOM;
+  private chunks = 0;
   /** Births in earlier chunks. */
   private before = 0;
   private keepAtMost = MOST_ACTIVATIONS;
@@ -57,12 +60,13 @@ export class Births {
 
   /** The next birth of the process. NONE for the stack: no request was made, it is what is left of a mapping. */
   add(stack: number, thread: number, size: number, sampled: boolean): void {
-    if (this.count === this.stacks.length) this.makeRoom();
-    const at = this.count++;
-    this.stacks[at] = stack;
-    this.threads[at] = thread;
-    this.sizes[at] = size;
-    this.sampled[at] = sampled ? 1 : 0;
+    if (this.count === this.room) this.makeRoom();
+    const { rows } = this;
+    const at = this.count++ * ROW;
+    rows[at] = stack;
+    rows[at + 1] = thread;
+    rows[at + 2] = size < NONE ? size : NONE;
+    rows[at + 3] = sampled ? 1 : 0;
   }
 
   finish(): void {
@@ -75,19 +79,20 @@ export class Births {
   }
 
   private makeRoom(): void {
-    if (this.count === CHUNK) {
+    if (this.room === (this.before < LEARNED ? FIRST_CHUNK : CHUNK)) {
       this.read();
+      if (this.before >= LEARNED) this.room = CHUNK;
       return;
     }
-    this.stacks = doubled(this.stacks, Uint32Array);
-    this.threads = doubled(this.threads, Uint32Array);
-    this.sizes = doubled(this.sizes, Float64Array);
-    this.sampled = doubled(this.sampled, Uint8Array);
+    this.room *= 2;
+    const larger = new Uint32Array(this.room * ROW);
+    larger.set(this.rows);
+    this.rows = larger;
   }
 
   private read(): void {
     // What the program does at first it mostly goes on doing: then a sample of chunks is enough.
-    if (this.before < LEARNED || (this.before / CHUNK) % LEARNED_LATER === 0) this.learn();
+    if (this.before < LEARNED || this.chunks++ % LEARNED_LATER === 0) this.learn();
     this.tell();
     this.before += this.count;
     this.count = 0;
@@ -95,28 +100,41 @@ export class Births {
   }
 
   private learn(): void {
-    const { stacks, threads, sizes, sampled, learner } = this;
+    const { rows, learner } = this;
     const { clockStack } = this.places;
     for (let i = 0; i < this.count; i++) {
-      const stack = stacks[i]!;
+      const stack = rows[i * ROW]!;
       if (stack === NONE || clockStack[stack] === NONE) continue;
-      learner.birth(this.before + i + 1, threads[i]!, clockStack[stack]!, sizes[i]!, sampled[i] === 1);
+      learner.birth(
+        this.before + i + 1,
+        rows[i * ROW + 1]!,
+        clockStack[stack]!,
+        rows[i * ROW + 2]!,
+        rows[i * ROW + 3] === 1,
+      );
     }
     this.patterns.settle();
   }
 
   private tell(): void {
-    const { stacks, threads, sizes, sampled, clock, calls, lastCall } = this;
+    const { rows, clock, calls, lastCall } = this;
     const { clockStack, siteDepth, program } = this.places;
     const { stackSite } = program;
     const peaks = this.peaksInChunk();
     let peak = 0;
     let nextPeak = peaks.length > 0 ? peaks[0]!.at : Infinity;
-    for (let i = 0; i < this.count; i++) {
-      const sequence = this.before + i + 1;
-      const stack = stacks[i]!;
+    const { count, before } = this;
+    for (let i = 0; i < count; i++) {
+      const sequence = before + i + 1;
+      const stack = rows[i * ROW]!;
       if (stack !== NONE && clockStack[stack] !== NONE) {
-        const path = clock.birth(sequence, threads[i]!, clockStack[stack]!, sizes[i]!, sampled[i] === 1);
+        const path = clock.birth(
+          sequence,
+          rows[i * ROW + 1]!,
+          clockStack[stack]!,
+          rows[i * ROW + 2]!,
+          rows[i * ROW + 3] === 1,
+        );
         const site = stackSite[stack]!;
         const depth = siteDepth[stack]!;
         const call = path.start[depth < path.depth ? depth : path.depth - 1]!;
@@ -157,10 +175,4 @@ function runningCalls(paths: Iterable<Path>): ReadonlyMap<number, Float64Array> 
     if (running.size < MOST_THREADS) running.set(path.thread, path.start.slice(0, path.depth));
   }
   return running;
-}
-
-function doubled<A extends Uint8Array | Uint32Array | Float64Array>(from: A, kind: new (length: number) => A): A {
-  const larger = new kind(from.length * 2);
-  larger.set(from);
-  return larger;
 }

@@ -112,8 +112,8 @@ export class Clock {
 
   private endPath(path: Path): void {
     this.close(path, 0);
-    for (const suspended of path.suspended.values()) this.endSuspended(path, suspended);
-    path.suspended.clear();
+    for (const suspended of path.suspended) if (suspended) this.endSuspended(path, suspended);
+    path.suspended.length = 0;
   }
 
   private otherStack(path: Path, stack: number, size: number, sequence: number): void {
@@ -342,7 +342,7 @@ export class Clock {
     if (hasCalled && !places.inLoop(stack) && places.loopOf(stack) !== NONE) patterns.called(stack, path.repeats[at]!);
     if (path.anchored[at] === 0) return;
     patterns.executed(stack, path.made, at * SIZES);
-    path.made.fill(0, at * SIZES, (at + 1) * SIZES);
+    for (let i = at * SIZES; i < (at + 1) * SIZES; i++) path.made[i] = 0;
   }
 
   /** Activations at depth `from` and deeper ended. */
@@ -389,7 +389,7 @@ export class Clock {
     path.depth = depth;
     path.stack = stack;
     if (this.learning && from < depth) this.patterns.began(stack, from);
-    if (suspended && path.suspended.size > 0) {
+    if (suspended && path.suspended.length > 0) {
       for (let at = from; at < depth; at++)
         if (this.places.isGenerator[path.stacks[at]!] === 1) this.resume(path, at, sequence);
     }
@@ -398,11 +398,9 @@ export class Clock {
   /** A generator left the stack: it may come back. One of each code is remembered. */
   private suspend(path: Path, at: number): void {
     const code = this.places.codeOf(path.stacks[at]!);
-    const known = path.suspended.get(code);
-    if (known) {
-      this.endSuspended(path, known);
-      path.keep(known, at);
-    } else path.suspended.set(code, path.keep({} as Suspended, at));
+    const known = path.suspended[code];
+    if (known) this.endSuspended(path, known);
+    path.suspended[code] = path.keep(known ?? nobody(), at);
   }
 
   private endSuspended(path: Path, suspended: Suspended): void {
@@ -416,15 +414,16 @@ export class Clock {
     const { places } = this;
     const stack = path.stacks[at]!;
     const code = places.codeOf(stack);
-    const known = path.suspended.get(code);
+    const known = path.suspended[code];
     if (!known || known.depth !== at || known.outer !== (at === 0 ? NONE : path.start[at - 1]!)) return;
     const { frameOffset, stackFrame, flow } = places.program;
     const p = frameOffset[stackFrame[known.stack]!]!;
     const q = frameOffset[stackFrame[stack]!]!;
     if (!flow(code).reachable(p, q)) return;
-    path.suspended.delete(code);
+    known.depth = NONE; // taken
     path.start[at] = known.start;
     path.rows[at] = known.rows;
+    known.rows = -1;
     path.owner[at] = known.owner;
     path.certain[at] = known.certain;
     if (q <= p) this.certainTurn(path, at);
@@ -443,4 +442,8 @@ export class Clock {
     if (!turns) this.roots.set(code, (turns = new Turns()));
     turns.add(sequence);
   }
+}
+
+function nobody(): Suspended {
+  return { depth: NONE, outer: NONE, stack: NONE, start: 0, executed: 0, last: 0, rows: -1, owner: 0, certain: 0 };
 }

@@ -49,7 +49,8 @@ export class Path {
   /** Sizes seen at this stack since the last turn, as far as there is room. */
   private readonly sizes = new Float64Array(MOST_SIZES);
   private sizeCount = 0;
-  readonly suspended = new Map<number, Suspended>();
+  /** By code: a generator of it that left the stack. */
+  readonly suspended: (Suspended | undefined)[] = [];
 
   constructor(thread: number) {
     this.thread = thread;
