@@ -19,7 +19,7 @@ type Lines = Map<number, { bytes: number; count: number }>;
 
 function fromTracemalloc(python: string): Lines {
   const report = join(folder, "report.json");
-  execFileSync(python, [...FLAGS, "-X", "tracemalloc=50", workload, report], { env: environment });
+  execFileSync(python, [...FLAGS, "-X", "tracemalloc=10", workload, report], { env: environment });
   const lines = JSON.parse(readFileSync(report, "utf8")) as Record<string, [number, number]>;
   return new Map(Object.entries(lines).map(([line, [bytes, count]]) => [Number(line), { bytes, count }]));
 }
