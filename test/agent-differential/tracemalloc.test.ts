@@ -41,7 +41,7 @@ function fromTidegauge(python: string): Lines {
 /** Text of the lines on which two observers differ, so that a failure reads well. */
 function differences(ours: Lines, theirs: Lines): string[] {
   const source = readFileSync(workload, "utf8").split("\n");
-  const [first, end] = ["def objects(n):", "LETTERS ="].map(
+  const [first, end] = ["def objects(n):", "TABLE ="].map(
     (text) => source.findIndex((line) => line.startsWith(text)) + 1,
   );
   return (
