@@ -156,7 +156,7 @@ void unlock_maps(void);
 bool python_start(void);                           /* finds the runtime, installs the hooks; false: none here or not one we know (reason written) */
 void python_probe(void);                           /* hooks may have been replaced at start-up: put them back */
 extern uint32_t g_python_hex;
-extern bool g_python_hooks, g_python_late, g_python_through_malloc, g_python_other_malloc;
+extern bool g_python_hooks, g_python_late, g_python_settled, g_python_through_malloc, g_python_other_malloc; /* settled: Python is up, and the hooks were looked at since */
 const char *python_frame(const struct thread *t);  /* innermost frame of the calling thread, or NULL */
 bool python_owns(const void *address);             /* in the interpreter's or libc's text */
 bool python_is_allocator(const void *caller);      /* the call comes from a preloaded malloc: what it maps holds blocks */

@@ -12,7 +12,7 @@
 
 struct layout L;
 uint32_t g_python_hex;
-bool g_python_hooks, g_python_late, g_python_through_malloc, g_python_other_malloc;
+bool g_python_hooks, g_python_late, g_python_settled, g_python_through_malloc, g_python_other_malloc;
 
 typedef struct {
     void *ctx;
@@ -260,14 +260,10 @@ static allocator bottom_of(int domain) {
 /* PYTHONMALLOC, -X dev and tracemalloc change the allocators while Python starts, after our hooks went in. Called from malloc's slow path, which is the first of
  * our code that runs afterwards: at each birth until Python is up, then now and then. */
 void python_probe(void) {
-    static _Atomic uint32_t calls;
     static void *fine;
-    uint32_t n = atomic_fetch_add_explicit(&calls, 1, memory_order_relaxed);
     bool starting = !is_initialized();
-    static bool started; /* and looked at since */
-    if (started && n % 256) return;
     if (starting ? syscall(SYS_gettid) != (long)life_pid() : !holds_gil()) return;
-    started = !starting;
+    g_python_settled = !starting;
     allocator top, bottom;
     get_allocator(OBJ, &top);
     if (top.malloc == late_malloc && bottom_of(RAW).malloc != raw.malloc) install(RAW, true); /* from 3.15 on mimalloc serves this domain too */
