@@ -147,3 +147,34 @@ describe("every block is counted once, whichever allocator Python uses", () => {
         expect(image.header.flags & ~1).toBe(variant.flag ?? 0);
       });
 });
+
+test("tracemalloc that starts and stops meanwhile", () => {
+  for (const flags of [
+    ["-I", "-S"],
+    ["-I", "-S", "-X", "dev"],
+  ]) {
+    const run = record(
+      `
+      import os, sys, tracemalloc
+      def kept(): return [bytes(n) for n in range(2, 800)]
+      before = kept()
+      tracemalloc.start()
+      during = kept()
+      dropped = kept()
+      tracemalloc.stop()
+      after = kept()
+      del dropped
+      tracemalloc.start(); tracemalloc.stop()
+      for block in before + during + after:
+          print("PyObject_", 33 + len(block), id(block))
+      sys.stdout.flush()
+      os._exit(0)
+      `,
+      { flags },
+    );
+    const image = root0(run);
+    expect(misfits(image, piecesOf(run.stdout))).toEqual([]);
+    expect(overlaps(image)).toBe(0);
+    expect(image).toMatchObject({ unmatchedDeaths: 0, doubleBirths: 0 });
+  }
+});
