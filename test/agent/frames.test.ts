@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { interpreters } from "../interpreters.ts";
+import { interpreters, oneOfEachMinor } from "../interpreters.ts";
 import { ofSize, record, root0, stackOf } from "./recorded.ts";
 
 /** `bytes(n)` is one block of n bytes and this much around them, in every version. */
@@ -141,6 +141,38 @@ function hexOf(version: string): string {
     .map((part) => Number(part).toString(16).padStart(2, "0"))
     .join("");
 }
+
+describe("asyncio", () => {
+  for (const { version, command } of oneOfEachMinor())
+    test(`each task has its own stack below the event loop, on CPython ${version}`, () => {
+      const run = record(
+        `
+        import asyncio
+        kept = []
+        async def worker(n):
+            await asyncio.sleep(0)
+            kept.append(bytes(n))
+            return n
+        async def main():
+            results = await asyncio.gather(*(worker(50000 + i) for i in range(20)))
+            kept.append(bytes(60000))
+        asyncio.run(main())
+        `,
+        { python: command[0], settings: "mode=interval\ninterval=65536" }, // large blocks are recorded all the same
+      );
+      expect(run.stderr).toBe("");
+      const image = root0(run);
+      for (const n of [50000, 50019]) {
+        const stack = stackOf(image, n + AROUND);
+        expect(stack[0]).toBe("<module>: asyncio.run(main())");
+        expect(stack).toContain("_run_once (base_events.py)");
+        expect(stack.at(-1)).toBe("worker: kept.append(bytes(n))");
+        expect(stack.filter((frame) => frame.startsWith("worker"))).toHaveLength(1);
+      }
+      expect(stackOf(image, 60000 + AROUND).at(-1)).toBe("main: kept.append(bytes(60000))");
+      expect(image).toMatchObject({ unmatchedDeaths: 0, doubleBirths: 0 });
+    });
+});
 
 describe("names", () => {
   test("in any script, and lone surrogates as a question mark", () => {
