@@ -28,6 +28,7 @@ static const char *const WHY[] = {
     [OFF_TRIE_FULL] = "there are too many stacks",
     [OFF_NO_DESCRIPTOR] = "the program has used up its file descriptors",
     [OFF_NOT_PERMITTED] = "the program may not write into the run folder",
+    [OFF_CANNOT_MAP] = "the file system of the run folder cannot map files into memory",
 };
 
 /* Recording ends for this process; the hooks stay and each thread finds out at its next slow path. The program goes on. The reason stands in the header;

@@ -137,7 +137,7 @@ static bool open_file(void) {
         device = st.st_dev;
         inode = st.st_ino;
         struct header *h = sys_map_shared(fd, 0, sizeof(struct header));
-        if (!h) life_turn_off(OFF_ADDRESS_SPACE);
+        if (!h) life_turn_off(errno == ENOMEM ? OFF_ADDRESS_SPACE : OFF_CANNOT_MAP);
         else header = h, fill_header(ordinal);
         ok = h != NULL;
     }
@@ -155,7 +155,7 @@ static struct chunk *new_region(void) {
     uint64_t slot = atomic_fetch_add(&header->slots, 1);
     if (!beyond_limits((slot + 1) * SLOT) && allocate(fd, slot * SLOT, SLOT)) {
         region = sys_map_shared(fd, slot * SLOT, SLOT);
-        if (!region) life_turn_off(OFF_ADDRESS_SPACE);
+        if (!region) life_turn_off(errno == ENOMEM ? OFF_ADDRESS_SPACE : OFF_CANNOT_MAP);
     }
     syscall(SYS_close, fd);
     return region;

@@ -18,6 +18,7 @@ const OFF_REASONS: Record<number, string> = {
   6: "it had more different stacks than are kept",
   7: "it had no free file descriptor left",
   8: "it gave up the permission to write the file of its events",
+  9: "the file system of the recording cannot map files into memory",
 };
 
 /** Why the agent turned itself off, undefined: it did not. */
