@@ -107,8 +107,8 @@ def targets(panel):
         add("%s: CPU less the fixed cost, median" % name, median, statistics.median(net.values()))
         add("%s: CPU less the fixed cost, worst" % name, most, *worst(net))
         whole = panel.net_cpu(config)
-        add("%s: the same with finishing, median" % name, None, statistics.median(whole.values()))
-        add("%s: the same with finishing, worst" % name, None, *worst(whole))
+        add("%s: the same with finishing, median" % name, median, statistics.median(whole.values()))
+        add("%s: the same with finishing, worst" % name, most, *worst(whole))
         if panel.fixed_cpu(config) is not None:
             add("%s: fixed CPU of a hello world, s" % name, 0.20, panel.fixed_cpu(config))
         add("%s: peak RSS beyond 1.02x, MiB, worst" % name, 6, *worst(panel.rss_over(config)))
