@@ -224,8 +224,7 @@ export class Clock {
     const anchor = patterns.anchorOf(path.stack);
     if (anchor !== NONE) {
       if (size !== anchor) return;
-      const turned = path.anchored[innermost] === 1 ? this.shownLoop(path.stack, loop) : NONE;
-      if (turned !== NONE) this.turn(path, turned, sequence);
+      if (path.anchored[innermost] === 1) this.turn(path, this.loopThatTurned(loop), sequence);
       path.anchored[innermost] = 1;
       return;
     }
@@ -263,12 +262,13 @@ export class Clock {
     }
   }
 
-  /** The innermost loop where it shows its turns; else the outermost that does not. */
-  private shownLoop(stack: number, loop: number): number {
+  /** Which loop turned when an instruction was executed again: the innermost where it shows its turns, else the outermost that does not. */
+  private loopThatTurned(loop: number): number {
     const { places, patterns } = this;
-    if (!patterns.isShown(places.codeOf(loop))) return this.hiddenLoop(stack, loop);
-    const { stackDepth } = places.program;
-    return patterns.mayBeginTurn(stack, stackDepth[loop]!, stackDepth[stack]!) ? loop : NONE;
+    let turned = loop;
+    if (patterns.isShown(places.codeOf(loop))) return turned;
+    for (let at = loop; at !== NONE; at = places.outerLoop(at)) if (!patterns.isShown(places.codeOf(at))) turned = at;
+    return turned;
   }
 
   /** The outermost loop of a stack that does not show its turns: remembered until another loop begins to show them. */

@@ -57,7 +57,18 @@ export class Counts {
       if (count >= SEEN * seen && Math.sqrt(this.variances[stack]!) <= SURE * count) known.push(stack);
     }
     known.sort((a, b) => this.counts[a]! - this.counts[b]!);
-    const stack = known.find(isSteady) ?? NONE;
-    return { turns: stack === NONE ? seen : this.counts[stack]!, stack };
+    const rarest = known.find(isSteady);
+    if (rarest === undefined) return { turns: seen, stack: NONE };
+    const stack = this.surestLike(rarest, known.filter(isSteady));
+    return { turns: this.counts[stack]!, stack };
+  }
+
+  /** Of the stacks whose count may well be the same: the one that is counted best. The rarest of several is rare by chance as well. */
+  private surestLike(rarest: number, stacks: readonly number[]): number {
+    const error = (stack: number): number => Math.sqrt(this.variances[stack]!);
+    const mayEqual = (stack: number): boolean =>
+      this.counts[stack]! - this.counts[rarest]! <= 2 * (error(stack) + error(rarest));
+    const relative = (stack: number): number => error(stack) / this.counts[stack]!;
+    return stacks.filter(mayEqual).reduce((best, stack) => (relative(stack) < relative(best) ? stack : best), rarest);
   }
 }

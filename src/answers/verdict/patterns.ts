@@ -13,6 +13,8 @@ import { FEWEST_TURNS } from "./executions.ts";
 export const SIZES = 4;
 const MOST_PER_ANCHOR = 4;
 const FIRST_ROWS = 64;
+/** Of 32 classes of sizes: with more in use there are too many sizes to count them so. */
+const FEW_KINDS = 20;
 
 export class Patterns {
   /** By code: how often a loop of one activation turned for certain, at most over all activations. */
@@ -137,7 +139,9 @@ export class Patterns {
   /** The same few sizes come again and again at this stack. */
   repeatsSizes(stack: number): boolean {
     const row = this.rowOfStack[stack]!;
-    return row >= 0 && bitCount(this.kinds[row]!) * 4 <= this.births[row]!;
+    if (row < 0) return false;
+    const kinds = bitCount(this.kinds[row]!);
+    return kinds <= FEW_KINDS && kinds * 4 <= this.births[row]!;
   }
 
   private addRow(stack: number): number {
