@@ -419,8 +419,14 @@ describe("what a run could not see", () => {
 
   test("is told when the hooks went in late", () => {
     record();
-    events({ flags: FLAG.hooks | FLAG.late });
+    events({ flags: FLAG.hooks | FLAG.late, mode: "adaptive" });
     expect(sentences()).toEqual([expect.stringMatching(/^The first blocks of the program: /)]);
+  });
+
+  test("is nothing when every block is recorded: the agent notices late hooks at the first request", () => {
+    record();
+    events({ flags: FLAG.hooks | FLAG.late, mode: "exact" });
+    expect(sentences()).toEqual([]);
   });
 
   test("is told of memory that no line of Python asked for", () => {
