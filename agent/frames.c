@@ -4,7 +4,7 @@
 #include "frames_table.h"
 #include "layout.h"
 
-#define VERIFY 32 /* frames compared outwards from the join; all of them each 64th walk, since comparing 1,000 frames per event is the whole cost */
+#define VERIFY 128 /* frames compared outwards from the join; all of them each 64th walk, since comparing 1,000 frames per event is the whole cost */
 
 /* The three shapes of a frame chain. Each walk is compiled once per shape, so that the inner loop has no test for the version. */
 enum shape { OBJECTS /* up to 3.10: PyFrameObject */, CFRAME /* 3.11, 3.12 */, DIRECT /* 3.13 on */ };
