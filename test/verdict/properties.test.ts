@@ -8,8 +8,8 @@ import { isAccused, Machine, turns } from "./machine.ts";
 const allocation = record({
   size: integer({ min: 8, max: 60_000 }),
   spread: integer({ min: 1, max: 4000 }),
-  // A quarter of the fewest turns (20): a queue that is still filling for half of the run cannot be told from growth by its shape.
-  life: integer({ min: 0, max: 4 }),
+  // Short beside the 80 turns and more of the run: a queue that fills for half of it cannot be told from growth by its shape.
+  life: integer({ min: 0, max: 12 }),
   every: integer({ min: 1, max: 5 }),
   called: boolean(),
 });
