@@ -127,6 +127,7 @@ function growthOf({ features, row, turn, sampled }: Facts): string {
   const half = (features.growthHigh[row]! - features.growthLow[row]!) / 2;
   const each = features.growthPerUnit[row]!;
   const wide = half > 0.02 * each ? ` (±${formatBytes(half)})` : "";
+  if (each < 1) return `${sampled ? "~" : ""}${formatBytes(each * 1000)} more with each thousand ${turn.several}`;
   return `${sampled ? "~" : ""}${formatBytes(each)}${wide} more with each ${turn.one}`;
 }
 
@@ -150,7 +151,8 @@ function whatStays({ features, row, live }: Facts): string {
 /** Undecided, and not for growth. */
 function unclearOf({ features, row, turn, live, peak, sampled }: Facts): string {
   if (sampled && !(features.generations[row]! >= 5)) return `too few blocks were sampled to tell a trend: ${live} now`;
-  return `grew to ${peak} over ${turn.many}, ever more slowly; whether it has a bound is not known`;
+  const slower = features.late[row]! <= 0.25 * features.early[row]!;
+  return `grew to ${peak} over ${turn.many}, ${slower ? "ever more slowly" : "unevenly"}; whether it has a bound is not known`;
 }
 
 const has = (value: number): boolean => !Number.isNaN(value);

@@ -78,6 +78,7 @@ export class Clock {
     if (path.stack === clockStack) this.sameStack(path, size, sequence);
     else this.otherStack(path, clockStack, size, sequence);
     path.last = sequence;
+    path.run++;
     return path;
   }
 
@@ -125,6 +126,7 @@ export class Clock {
       const step = places.step(path.stack, stack);
       const shared = sharedOf(step);
       const kind = kindOf(step);
+      if (this.learning) this.learnLeaving(path, kind === STEP.on || kind === STEP.back ? shared + 1 : shared);
       if (kind === STEP.shorter) {
         this.close(path, shared);
         path.depth = shared;
@@ -254,6 +256,11 @@ export class Clock {
     path.noteSize(size);
   }
 
+  private learnLeaving(path: Path, goingOn: number): void {
+    this.patterns.left(path.stack, goingOn, path.run);
+    path.run = 0;
+  }
+
   private learn(path: Path, at: number, size: number): void {
     const which = this.patterns.note(path.stack, size);
     if (which < SIZES) {
@@ -288,7 +295,7 @@ export class Clock {
     let hidden = NONE;
     for (let at = loop; at !== NONE; at = places.outerLoop(at)) {
       const isHidden = !patterns.isShown(places.codeOf(at));
-      if (isHidden && patterns.mayBeginTurn(stack, stackDepth[at]!, stackDepth[stack]!)) hidden = at;
+      if (isHidden && patterns.mayTurnUnseen(stack, stackDepth[at]!, stackDepth[stack]!)) hidden = at;
     }
     return hidden;
   }

@@ -88,13 +88,9 @@ export class Drivers {
       if (!choice) continue;
       const repeated = activation.repeated.find(({ stack }) => stack === choice.stack);
       if (repeated && repeated.turns.count >= FEWEST_TURNS) {
-        return {
-          unit: choice.unit,
-          stack: choice.stack,
-          start: activation.start,
-          last: activation.last,
-          turns: repeated.turns,
-        };
+        const { unit, stack } = choice;
+        const { turns } = repeated;
+        return { unit, stack, start: activation.start, last: endOf(turns, activation.last), turns };
       }
     }
     return undefined;
@@ -205,10 +201,15 @@ export class Drivers {
       unit: UNITS.indexOf(own ? "turn" : "call"),
       stack: part,
       start: Math.min(...several.map(({ activation }) => activation.start)),
-      last: Math.max(...several.map(({ activation }) => activation.last)),
+      last: Math.max(...several.map(({ activation, repeated }) => endOf(repeated.turns, activation.last))),
       turns: Turns.merge(several.map(({ repeated }) => repeated.turns)),
     };
   }
+}
+
+/** A loop ends before its function does: its last turn is taken to be no longer than the longest before it. */
+function endOf(turns: Turns, last: number): number {
+  return Math.min(last, turns.latest + turns.longest());
 }
 
 function share(history: SiteHistory, holds: (block: number) => boolean): number {

@@ -27,6 +27,8 @@ export class Path {
   depth = 0;
   /** Number of the last birth. */
   last = 0;
+  /** While patterns are learned: births at the same stack so far. */
+  run = 0;
   /** The part of the stack down to this depth. */
   stacks = new Uint32Array(FIRST_DEPTH);
   /** Number of the birth at which the activation was first seen. */

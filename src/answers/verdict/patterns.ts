@@ -23,6 +23,11 @@ export class Patterns {
   shownLoops = 0;
   /** By stack: at how few outer frames a birth there was the first of all new calls inwards; NONE: never the first of a call. */
   private readonly firstOfCalls: Uint32Array;
+  /** By stack: how few outer frames went on after a birth there, at the fewest; NONE: no birth elsewhere was seen to follow. */
+  private readonly lastOfCalls: Uint32Array;
+  /** By stack: births there in a row, at the fewest and at the most. */
+  private readonly shortestRun: Uint32Array;
+  private readonly longestRun: Uint32Array;
   private readonly rowOfStack: Int32Array;
   private births = new Uint32Array(FIRST_ROWS);
   /** A bit for each of 32 classes of sizes: enough to tell few from many. */
@@ -41,6 +46,9 @@ export class Patterns {
   constructor(stacks: number, codes: number) {
     this.certainTurns = new Uint32Array(codes);
     this.firstOfCalls = new Uint32Array(stacks).fill(NONE);
+    this.lastOfCalls = new Uint32Array(stacks).fill(NONE);
+    this.shortestRun = new Uint32Array(stacks).fill(NONE);
+    this.longestRun = new Uint32Array(stacks);
     this.rowOfStack = new Int32Array(stacks).fill(-1);
   }
 
@@ -49,12 +57,22 @@ export class Patterns {
     if (depth < this.firstOfCalls[stack]!) this.firstOfCalls[stack] = depth;
   }
 
+  /** After `run` births there the next one was elsewhere, and `depth` outer frames went on. */
+  left(stack: number, depth: number, run: number): void {
+    if (depth < this.lastOfCalls[stack]!) this.lastOfCalls[stack] = depth;
+    if (run < this.shortestRun[stack]!) this.shortestRun[stack] = run;
+    if (run > this.longestRun[stack]!) this.longestRun[stack] = run;
+  }
+
   /**
-   * Had the loop at the end of the first `depth` frames turned, could its next birth have been at this stack? Not when other births were always
-   * seen to come first in the calls between.
+   * Can the loop at the end of the first `depth` frames turn between two births at this stack and not show? Not when other births were always seen
+   * to come first in the calls between; nor when others always came after much the same number of births here.
    */
-  mayBeginTurn(stack: number, depth: number, whole: number): boolean {
-    return depth === whole || this.firstOfCalls[stack]! <= depth;
+  mayTurnUnseen(stack: number, depth: number, whole: number): boolean {
+    if (depth === whole) return true;
+    if (this.firstOfCalls[stack]! > depth) return false;
+    const last = this.lastOfCalls[stack]!;
+    return last === NONE || last <= depth || this.longestRun[stack]! > 2 * this.shortestRun[stack]!;
   }
 
   /** One activation of a code has turned its loops so often. */
@@ -124,8 +142,7 @@ export class Patterns {
     if (!isOnce) return NONE;
     // A list beside many items: what is made once however many others there are says that they came from one execution.
     for (let i = 0; i < SIZES; i++) {
-      if (i !== best && this.counts[at + i]! > 0 && this.most[at + i] === 1 && this.most[at + best]! >= SIZES)
-        return NONE;
+      if (i !== best && this.counts[at + i]! > 0 && this.most[at + i] === 1 && this.most[at + best]! > 1) return NONE;
     }
     return this.sizes[at + best]!;
   }

@@ -25,6 +25,8 @@ export interface Features {
   driver: DriverFeatures | undefined;
   /** Too few of its blocks were recorded for any trend. */
   thin: boolean;
+  /** All of its blocks were made before the program began, or within a small part of its time. */
+  isBrief: boolean;
 }
 
 export interface DriverFeatures {
@@ -65,7 +67,7 @@ export function judge(features: Features): Judgement {
   if (peak < FLOOR) return settled("minor", "high");
   if (heldByCalls >= 0.6 && depth >= 3)
     return settled("held by recursion", heldByCalls >= 0.8 && depth >= 4 ? "high" : "medium");
-  if (features.thin) return settled(live < 0.2 * peak ? "recycled" : "undecided", "low");
+  if (features.thin) return settled(live < 0.2 * peak ? "recycled" : features.isBrief ? "held" : "undecided", "low");
   if (!driver) {
     const isLast = made >= 2 * peak && left < 0.1 * peak; // of several rounds, and it goes when its frame ends
     if (live > 0.5 * peak && !isLast) return settled("held", live > 0.9 * peak ? "high" : "medium");
@@ -104,7 +106,7 @@ function judgeGrowing(driver: DriverFeatures): Judgement {
   if (end < 0.8) return { verdict: "held", confidence: "low", growing: true };
   if (sampledSurvivors && survivors < FEWEST_SAMPLED) return settled("undecided", "low");
   const clear = low > 0 && turns >= MANY_TURNS && growth >= FLOOR && up >= 0.85;
-  return { verdict: "undecided", confidence: clear ? "medium" : "low", growing: true };
+  return { verdict: "undecided", confidence: clear ? "medium" : "low", growing: low > 0 };
 }
 
 function settled(verdict: Verdict, confidence: Confidence): Judgement {

@@ -170,6 +170,7 @@ function rowOf(run: Replayed, site: number, peak: Sum, made: Sum, followed: Foll
     calls,
     driver: features,
     thin: isThin(made),
+    isBrief: followed !== undefined && isBrief(run, followed.history),
   });
   return {
     process: run.process,
@@ -191,6 +192,16 @@ function rowOf(run: Replayed, site: number, peak: Sum, made: Sum, followed: Foll
 /** So few blocks were sampled that what they did is no pattern. */
 function isThin(made: Sum): boolean {
   return isMostlySampled(made) && made.sampled < FEWEST_SAMPLED;
+}
+
+/** Made before the program began, or within a fifth of its time and not at its end: nothing that went on. */
+function isBrief({ ending, milestones }: Replayed, { born, blocks }: SiteHistory): boolean {
+  if (blocks === 0 || born[blocks - 1]! < ending.firstBirth) return true;
+  const begin = milestones.timeOf(ending.firstBirth);
+  const duration = milestones.timeOf(ending.lastBirth) - begin;
+  const share = (birth: number): number => (milestones.timeOf(birth) - begin) / duration;
+  const last = share(born[blocks - 1]!);
+  return duration > 0 && last < 0.8 && last - Math.max(0, share(born[0]!)) < 0.2;
 }
 
 function isMostlySampled({ bytes, exactBytes, sampled }: Sum): boolean {

@@ -28,8 +28,8 @@ export class Windows {
     this.starts = sampled ? [driver.start, ...boundaries.slice(0, -1).map(({ at }) => at + 1)] : turns.starts;
     this.turnOf = sampled
       ? (window) => (window === 0 ? 0 : boundaries[window - 1]!.turn)
-      : (window) => turns.numberOf(window);
-    this.isSingle = (window) => turns.stride === 1 || window % 2 === 0;
+      : (window) => turns.numbers[window]!;
+    this.isSingle = (window) => turns.isSingle(window);
     this.count = this.starts.length;
     this.last = driver.last;
     this.hit = new Uint8Array(this.count);

@@ -69,7 +69,7 @@ function betweenTurns({ turns, last }: Driver): Boundary[] {
   const boundaries: Boundary[] = [];
   for (let i = 0; i < wanted; i++) {
     const index = wanted === 1 ? 1 : 1 + Math.round((i * (kept - 2)) / (wanted - 1));
-    boundaries.push({ at: turns.starts[index]! - 1, turn: turns.numberOf(index) });
+    boundaries.push({ at: turns.starts[index]! - 1, turn: turns.numbers[index]! });
   }
   boundaries.push({ at: Math.max(last, turns.starts[kept - 1]!), turn: turns.count });
   return boundaries;

@@ -1,7 +1,10 @@
 /**
  * When one thing was done again and again: the starts of the calls made from one instruction, or of the turns of a loop. Kept whole up
- * to a few thousand, thinned evenly beyond, always in pairs of neighbours, so that single turns stay visible in any length of run.
+ * to a few thousand; beyond, pairs of neighbours chosen by a hash of their number, so that single turns stay visible in any length of
+ * run and no rhythm of the program is hit or missed.
  */
+
+import { scramble } from "./history.ts";
 
 const MOST = 4096;
 
@@ -10,34 +13,33 @@ export class Turns {
   count = 0;
   /** Birth numbers at which the kept turns began, in order. */
   readonly starts: number[] = [];
-  /** Of every `stride` turns the first two are kept; all of them while it is 1. */
-  stride = 1;
-  /** Turns that each number stands for: more than 1 when turns of several threads were merged after thinning. */
-  private scale = 1;
+  /** Their numbers, counted from 0 over all turns. */
+  readonly numbers: number[] = [];
+  /** Start of the last turn, kept or not. */
+  latest = 0;
+  private mask = 0;
 
   add(start: number): void {
     const index = this.count++;
-    if (this.stride > 1 && index % this.stride > 1) return;
+    this.latest = start;
+    if ((scramble(index >> 1) & this.mask) !== 0) return;
     this.starts.push(start);
+    this.numbers.push(index);
     if (this.starts.length > MOST) this.thin();
   }
 
-  private thin(): void {
-    const { starts } = this;
-    const step = this.stride === 1 ? 1 : 2; // kept values that stand for one stride
-    this.stride = this.stride === 1 ? 4 : this.stride * 2;
-    let kept = 0;
-    for (let at = 0; at < starts.length; at++) {
-      const index = step === 1 ? at : Math.floor(at / 2) * (this.stride / 2) + (at % 2);
-      if (index % this.stride < 2) starts[kept++] = starts[at]!;
-    }
-    starts.length = kept;
+  /** The kept turn at `at` and the next kept one are neighbours. */
+  isSingle(at: number): boolean {
+    return at + 1 < this.numbers.length ? this.numbers[at + 1] === this.numbers[at]! + 1 : this.mask === 0;
   }
 
-  /** Number of the kept turn at `at`, counted from 0 over all turns. */
-  numberOf(at: number): number {
-    const number = this.stride === 1 ? at : Math.floor(at / 2) * this.stride + (at % 2);
-    return number * this.scale;
+  /** The longest of the kept turns whose next one is kept, in births. */
+  longest(): number {
+    let longest = 0;
+    for (let at = 0; at + 1 < this.starts.length; at++) {
+      if (this.isSingle(at)) longest = Math.max(longest, this.starts[at + 1]! - this.starts[at]!);
+    }
+    return longest;
   }
 
   /** Several rows as one, by start. */
@@ -45,9 +47,24 @@ export class Turns {
     if (several.length === 1) return several[0]!;
     const all = new Turns();
     const starts = several.flatMap((turns) => turns.starts).sort((a, b) => a - b);
+    const count = several.reduce((sum, turns) => sum + turns.count, 0);
     for (const start of starts) all.add(start);
-    all.count = several.reduce((sum, turns) => sum + turns.count, 0);
-    all.scale = all.count / Math.max(1, starts.length);
+    const scale = count / Math.max(1, starts.length);
+    if (scale > 1) all.numbers.forEach((number, at) => (all.numbers[at] = Math.floor(number * scale)));
+    all.count = count;
+    all.latest = Math.max(...several.map(({ latest }) => latest));
     return all;
+  }
+
+  private thin(): void {
+    this.mask = this.mask * 2 + 1;
+    let kept = 0;
+    for (let at = 0; at < this.starts.length; at++) {
+      if ((scramble(this.numbers[at]! >> 1) & this.mask) !== 0) continue;
+      this.starts[kept] = this.starts[at]!;
+      this.numbers[kept++] = this.numbers[at]!;
+    }
+    this.starts.length = kept;
+    this.numbers.length = kept;
   }
 }

@@ -11,6 +11,8 @@ export interface TurnWords {
   one: string;
   /** "30 120 calls of handle". */
   many: string;
+  /** "calls of handle from server.py:58". */
+  several: string;
   /** "call". */
   noun: string;
   /** Whose turns they are: "main"; "the program". */
@@ -24,19 +26,37 @@ export function turnOf(r: Recording, row: number): TurnWords {
   const count = features.units[row]!;
   const stack = features.driverStack[row]!;
   const times = (noun: string, nouns = `${noun}s`): string => `${formatCount(count)} ${count === 1 ? noun : nouns}`;
-  if (unit === "none") return { one: "", many: "the run", noun: "call", frame: "the program" };
-  if (unit === "mark") return { one: "mark", many: times("mark"), noun: "mark", frame: "the program" };
-  if (unit === "slice") return { one: "slice of the run", many: times("slice"), noun: "slice", frame: "the program" };
-  if (stack === NONE) return { one: "thread", many: times("thread"), noun: "thread", frame: "the program" };
+  if (unit === "none") return { one: "", many: "the run", several: "", noun: "call", frame: "the program" };
+  if (unit === "mark")
+    return { one: "mark", many: times("mark"), several: "marks", noun: "mark", frame: "the program" };
+  if (unit === "slice")
+    return {
+      one: "slice of the run",
+      many: times("slice"),
+      several: "slices of the run",
+      noun: "slice",
+      frame: "the program",
+    };
+  if (stack === NONE)
+    return { one: "thread", many: times("thread"), several: "threads", noun: "thread", frame: "the program" };
   const place = placeOfFrame(r, r.table("stacks").frame[stack]!);
   const at = shownPlace(place, r.facts.text("cwd"));
   const frame = shownFunction(place) || "the module";
-  if (unit === "turn") return { one: `turn of the loop at ${at}`, many: times("turn"), noun: "turn", frame };
+  if (unit === "turn")
+    return {
+      one: `turn of the loop at ${at}`,
+      many: times("turn"),
+      several: `turns of the loop at ${at}`,
+      noun: "turn",
+      frame,
+    };
   const callee = calleeOf(r, features.site[row]!, stack);
-  if (callee === "") return { one: `call from ${at}`, many: times("call"), noun: "call", frame };
+  if (callee === "")
+    return { one: `call from ${at}`, many: times("call"), several: `calls from ${at}`, noun: "call", frame };
   return {
     one: `call of ${callee} from ${at}`,
     many: times(`call of ${callee}`, `calls of ${callee}`),
+    several: `calls of ${callee} from ${at}`,
     noun: "call",
     frame,
   };
