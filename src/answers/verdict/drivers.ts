@@ -207,9 +207,9 @@ export class Drivers {
   }
 }
 
-/** A loop ends before its function does: its last turn is taken to be no longer than the longest before it. */
+/** A loop ends before its function does: its last turn is taken to be no longer than twice the longest before it. */
 function endOf(turns: Turns, last: number): number {
-  return Math.min(last, turns.latest + turns.longest());
+  return Math.min(last, turns.latest + 2 * turns.longest());
 }
 
 function share(history: SiteHistory, holds: (block: number) => boolean): number {

@@ -53,6 +53,9 @@ export interface Replayed {
 /** A site whose bytes run ahead of, or behind, those of the process by this share of the driver's time does not make them in each turn. */
 const UNSTEADY = 0.2;
 
+/** After the last block that was sampled there may have been more: for about so many times the mean distance of two. */
+const UNSEEN = 3;
+
 /** What is known of a site that is large enough to be judged by its trend. */
 interface Followed {
   history: SiteHistory;
@@ -200,8 +203,9 @@ function isBrief({ ending, milestones }: Replayed, { born, blocks }: SiteHistory
   const begin = milestones.timeOf(ending.firstBirth);
   const duration = milestones.timeOf(ending.lastBirth) - begin;
   const share = (birth: number): number => (milestones.timeOf(birth) - begin) / duration;
+  const first = Math.max(0, share(born[0]!));
   const last = share(born[blocks - 1]!);
-  return duration > 0 && last < 0.8 && last - Math.max(0, share(born[0]!)) < 0.2;
+  return duration > 0 && last + (UNSEEN * (last - first)) / blocks < 0.8 && last - first < 0.2;
 }
 
 function isMostlySampled({ bytes, exactBytes, sampled }: Sum): boolean {
@@ -217,6 +221,8 @@ function driverFeatures(run: Replayed, site: number, followed: Followed): Driver
   const { firstBirth, lastBirth } = run.ending;
   const time = (birth: number): number => run.milestones.timeOf(birth);
   const duration = time(lastBirth) - time(firstBirth);
+  const unseen = followed.sampled ? (UNSEEN * (time(driver.last) - time(driver.start))) / history.blocks : 0;
+  const end = time(driver.last) + unseen;
   return {
     turns,
     level: envelope.at(-1)!.bytes,
@@ -231,7 +237,7 @@ function driverFeatures(run: Replayed, site: number, followed: Followed): Driver
     generationsMax: windows.mostGenerations(history, driver.start),
     allocLate: made > 0 ? (history.bytesOf(driver.last) - history.bytesOf(late)) / made : 0,
     replaced: windows.replacedShare(history, late),
-    end: duration > 0 ? Math.min(1, Math.max(0, (time(driver.last) - time(firstBirth)) / duration)) : 1,
+    end: duration > 0 ? Math.min(1, Math.max(0, (end - time(firstBirth)) / duration)) : 1,
     released: releasedShare(run, followed, envelope.at(-1)!.bytes, run.amounts.live(site)),
     survivors: windows.survivors,
     sampledSurvivors: isMostlySampled(run.amounts.liveSum(site)),
