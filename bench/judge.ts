@@ -34,8 +34,7 @@ try {
   const names = readdirSync(folder).filter((name) => name.endsWith(".events"));
   for (const name of names) measure(join(folder, name));
 } finally {
-  if (!process.env.KEEP) rmSync(folder, { recursive: true });
-  else console.log(folder);
+  rmSync(folder, { recursive: true });
 }
 
 function measure(path: string): void {
