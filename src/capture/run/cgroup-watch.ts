@@ -2,8 +2,10 @@
 import { cgroupLimit, cgroupOomKills, cgroupUsageFile, findMemoryCgroup, type MemoryCgroup } from "../proc/cgroup.ts";
 import { ProcFile, readText } from "../proc/read.ts";
 
-/** Seconds between two looks at where the program is. */
+/** Seconds between two looks at where the program is: a share of its age, since a program that moves does so when it starts, and a short one would
+ *  be gone before the second look. */
 const FOLLOW_SECONDS = 0.25;
+const FOLLOW_SHARE = 0.25;
 
 export class CgroupWatch {
   readonly #pid: number;
@@ -20,7 +22,7 @@ export class CgroupWatch {
   /** Bytes in use by the program's group, everyone else in it included; NaN: not known. `time`: seconds since the start. */
   usage(time: number): number {
     if (time >= this.#nextLook) {
-      this.#nextLook = time + FOLLOW_SECONDS;
+      this.#nextLook = time + Math.min(FOLLOW_SECONDS, time * FOLLOW_SHARE);
       this.#follow();
     }
     return Number(this.#usage?.read()?.trim() || NaN);
