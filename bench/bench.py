@@ -178,6 +178,9 @@ def measure(options):
     started = time.monotonic()
     os.makedirs(os.path.dirname(os.path.abspath(options.out)), exist_ok=True)
     try:
+        # Not counted: the first run of a tool compiles what later ones find, which would pass for its fixed cost and be subtracted everywhere.
+        for config in configs:
+            one_run(config, "startup", options.python, scratch, options.timeout)
         for number in range(options.rounds):
             for program in options.programs:
                 bare = None
