@@ -116,6 +116,12 @@ extern atomic_flag g_dictionary_lock;
 void lock_dictionary(void);
 void unlock_dictionary(void);
 
+/* ---- snapshot.c: a frozen copy of the process for the reader of objects ---- */
+void snapshot_settings(const char *text);
+void snapshot_python_is_up(void);                  /* the calling thread holds the GIL */
+void snapshot_take(const char *reason);
+void snapshot_fork_child(void);
+
 /* ---- thread.c ---- */
 struct thread *thread_self(void);                  /* NULL when memory for it is refused */
 void thread_fork_child(void);

@@ -24,7 +24,8 @@ struct header {
     uint32_t fork_pid, fork_ordinal;
     uint64_t fork_order, fork_nodes, fork_codes;
     uint64_t hwm_bytes, rss_bytes;
-    uint8_t zero[512 - 224];
+    uint64_t snapshots, snapshot_ns, snapshot_worst_ns;
+    uint8_t zero[512 - 248];
     uint32_t exe_length;
     char exe[1020];
     uint32_t cwd_length;

@@ -86,6 +86,7 @@ static bool read_settings(void) {
     if (mode && strncmp(mode + 5, "interval", 8) == 0) g_settings.mode = MODE_INTERVAL;
     g_settings.interval = g_settings.mode == MODE_INTERVAL ? setting(text, "interval", 65536) : 0;
     g_settings.max_bytes = setting(text, "maxBytes", 0);
+    snapshot_settings(text);
     /* The user's figure is the whole overhead: hooks and frees of unrecorded blocks take about 1.5 %, and reading an event after the run costs many times
      * what writing it did. */
     uint64_t percent = setting(text, "overhead", 3);
@@ -112,6 +113,7 @@ static void after_fork_child(void) {
     pid = (uint32_t)syscall(SYS_getpid);
     atomic_store(g_recording, recording_before_fork);
     thread_fork_child();
+    snapshot_fork_child();
 }
 /* A number of its own separates what came before the fork from what comes after, also in the forking thread's stream. */
 static void number_fork(void) {
