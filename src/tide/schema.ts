@@ -163,6 +163,38 @@ export const SCHEMA = {
     calls: "f64",
     maxAtOnce: "f64",
   },
+
+  /** A snapshot of all objects (docs/format.md section 5); empty in a recording without one. roots: the last row that is a root node. */
+  heapSize: { roots: "u32" },
+
+  /** The packed columns of the snapshot: number of values, first word and number of words in heapWords. */
+  heapColumns: { name: "str", rows: "u32", first: "u32", words: "u32" },
+  heapWords: { word: "u32" },
+
+  /** Distinct numbers that packed columns are indexes of, most frequent first. kind: 0 address / 1 MiB, 1 bytes, 2 reference count, 3 edges of a row. */
+  heapNumbers: { kind: "u8", value: "f64" },
+
+  /** name is qualified within the module; module "": unknown. Row 0 is the type of blocks that are no objects. */
+  heapTypes: { name: "str", module: "str" },
+  heapNames: { name: "str" },
+
+  /** Rows of the snapshot with a name of their own (row ascending, as in the tables after it). name, file: rows of heapNames. */
+  heapNamed: { row: "u32", name: "u32", file: "u32", line: "u32" },
+
+  /** Objects that are or show a buffer. dtype, shape: rows of heapNames; base: the row that owns the memory, NONE: itself. */
+  heapArrays: { row: "u32", dtype: "u32", shape: "u32", bufferBytes: "f64", base: "u32" },
+
+  /** Containers with a limit. kind: 0 lru_cache, 1 deque; limit NaN: none. */
+  heapBounds: { row: "u32", kind: "u8", limit: "f64", fill: "f64" },
+
+  /** Dicts, sets and lists of 1 KiB and more: entries, and entries that there is room for. */
+  heapContainers: { row: "u32", used: "f64", slots: "f64" },
+
+  /** Short values, only when the user asked for them. */
+  heapTexts: { row: "u32", text: "str" },
+
+  /** The account of RSS at the snapshot: nested categories, children sum to their parent. parent: an earlier row, NONE: the whole. */
+  heapLedger: { parent: "u32", name: "str", bytes: "f64" },
 } as const satisfies Record<string, Record<string, ColumnType>>;
 
 export const VERDICTS = [
@@ -256,6 +288,10 @@ const CHECKS: { [N in TableName]?: { [K in keyof (typeof SCHEMA)[N]]?: ColumnChe
     driverStack: { table: "stacks", none: true },
     unit: { limit: UNITS.length },
   },
+  heapNumbers: { kind: { limit: 4 } },
+  heapNamed: { name: { table: "heapNames" }, file: { table: "heapNames", none: true } },
+  heapArrays: { dtype: { table: "heapNames" }, shape: { table: "heapNames" } },
+  heapLedger: { parent: { table: "heapLedger", none: true, before: true } },
 };
 
 /** The checks of a table's columns, by column name. */

@@ -185,3 +185,12 @@ export function findRow(rows: Uint32Array, row: number): number {
   }
   return low < rows.length && rows[low] === row ? low : -1;
 }
+
+/** What a stored snapshot may contain, for the reader of `.tide` files, which does not know the codes. */
+export const HEAP_CODES = {
+  kinds: NodeKind.native + 1,
+  bounds: BOUND_NAMES.length,
+  named: NAMED_KINDS,
+  keyed: EdgeKind.key,
+  noArgument: MAX_ARGUMENT,
+};

@@ -1,0 +1,329 @@
+/**
+ * A snapshot of all objects as tables of a `.tide` file: the wide columns packed (packed.ts) one after the other in `heapWords`, found by
+ * `heapColumns`; what only few rows have as plain tables. Nothing read is trusted: every index is checked here once, so no query has to.
+ */
+
+import { NONE } from "../base/brand.ts";
+import { damaged } from "./container.ts";
+import { dictionary, pack, unpack } from "./packed.ts";
+import type { Recording } from "./recording.ts";
+import type { TableName, Tables } from "./schema.ts";
+import { asTable, columnsOf } from "./writer.ts";
+
+/** The columns of a heap as they are stored; what they mean is said in views/objects/heap.ts, whose HeapTable this is. */
+export interface HeapColumns {
+  readonly count: number;
+  readonly roots: number;
+  readonly address: Float64Array;
+  readonly type: Uint32Array;
+  readonly bytes: Float64Array;
+  readonly refcount: Int32Array;
+  readonly kind: Uint8Array;
+  readonly flags: Uint8Array;
+  readonly firstEdge: Uint32Array;
+  readonly edgeTo: Uint32Array;
+  readonly edgeLabel: Uint32Array;
+  readonly types: { readonly name: string[]; readonly module: string[] };
+  readonly names: string[];
+  readonly named: {
+    readonly row: Uint32Array;
+    readonly name: Uint32Array;
+    readonly file: Uint32Array;
+    readonly line: Uint32Array;
+  };
+  readonly arrays: {
+    readonly row: Uint32Array;
+    readonly dtype: Uint32Array;
+    readonly shape: Uint32Array;
+    readonly bufferBytes: Float64Array;
+    readonly base: Uint32Array;
+  };
+  readonly bounds: {
+    readonly row: Uint32Array;
+    readonly kind: Uint8Array;
+    readonly limit: Float64Array;
+    readonly fill: Float64Array;
+  };
+  readonly containers: { readonly row: Uint32Array; readonly used: Float64Array; readonly slots: Float64Array };
+  readonly contentHash: Uint32Array | undefined;
+  readonly texts: { readonly row: Uint32Array; readonly text: string[] };
+}
+
+/** What the codes of a stored heap may be: the room that gives them their meaning says so when it reads. */
+export interface HeapCodes {
+  /** node kinds are below this */
+  readonly kinds: number;
+  readonly bounds: number;
+  /** kinds of edges (of 16) whose argument is an index of `names`, and the one whose argument is a row */
+  readonly named: ReadonlySet<number>;
+  readonly keyed: number;
+  /** argument that stands for none */
+  readonly noArgument: number;
+}
+
+const PAGE = 2 ** 20;
+const ALIGNMENT = 8;
+
+/** The tables of a heap and of its immediate dominators (a row each; NONE where there is none). */
+export function heapTables(heap: HeapColumns, idom: Uint32Array): Partial<Tables> {
+  const words: Uint32Array[] = [];
+  const columns = { name: [] as string[], rows: [] as number[], first: [] as number[], words: [] as number[] };
+  let at = 0;
+  const add = (name: string, values: Uint32Array): void => {
+    const packed = pack(values);
+    columns.name.push(name);
+    columns.rows.push(values.length);
+    columns.first.push(at);
+    columns.words.push(packed.length);
+    words.push(packed);
+    at += packed.length;
+  };
+  const pages = dictionary(Float64Array.from(heap.address, (address) => Math.floor(address / PAGE)));
+  add("page", pages.index);
+  add(
+    "offset",
+    Uint32Array.from(heap.address, (address) => (address % PAGE) / ALIGNMENT),
+  );
+  add("type", heap.type);
+  const sizes = dictionary(heap.bytes);
+  add("bytes", sizes.index);
+  const counts = dictionary(heap.refcount);
+  add("refcount", counts.index);
+  const degrees = dictionary(heap.firstEdge.subarray(1).map((end, row) => end - heap.firstEdge[row]!));
+  add("degree", degrees.index);
+  add("kind", Uint32Array.from(heap.kind));
+  add("flags", Uint32Array.from(heap.flags));
+  // A dominator is most often among the rows just before, or the first: how far back takes fewer bits than where.
+  add(
+    "idom",
+    idom.map((above, row) => (above === NONE ? 0 : row >= above ? 1 + 2 * (row - above) : 2 * (above - row))),
+  );
+  add("edgeTo", heap.edgeTo);
+  add(
+    "edgeKind",
+    heap.edgeLabel.map((label) => label & 15),
+  );
+  add(
+    "edgeArgument",
+    heap.edgeLabel.map((label) => label >>> 4),
+  );
+  if (heap.contentHash) add("contentHash", repeatedOnly(heap.contentHash));
+  const all = new Uint32Array(at);
+  words.forEach((packed, i) => all.set(packed, columns.first[i]!));
+  return {
+    heapColumns: table("heapColumns", { ...columns, ...numbers(columns) }),
+    heapWords: table("heapWords", { word: all }),
+    heapNumbers: table("heapNumbers", {
+      kind: Uint8Array.from([
+        ...Array.from(pages.distinct, () => 0),
+        ...Array.from(sizes.distinct, () => 1),
+        ...Array.from(counts.distinct, () => 2),
+        ...Array.from(degrees.distinct, () => 3),
+      ]),
+      value: concat(pages.distinct, sizes.distinct, counts.distinct, degrees.distinct),
+    }),
+    heapTypes: table("heapTypes", heap.types),
+    heapNames: table("heapNames", { name: heap.names }),
+    heapNamed: table("heapNamed", heap.named),
+    heapArrays: table("heapArrays", heap.arrays),
+    heapBounds: table("heapBounds", heap.bounds),
+    heapContainers: table("heapContainers", heap.containers),
+    heapTexts: table("heapTexts", heap.texts),
+    heapSize: table("heapSize", { roots: Uint32Array.of(heap.roots) }),
+  };
+}
+
+function numbers({ rows, first, words }: Record<"rows" | "first" | "words", number[]>) {
+  return { rows: Uint32Array.from(rows), first: Uint32Array.from(first), words: Uint32Array.from(words) };
+}
+
+function concat(...parts: Float64Array[]): Float64Array {
+  const whole = new Float64Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
+}
+
+function table<N extends TableName>(name: N, columns: Readonly<Record<string, unknown>>): Tables[N] {
+  const values = columnsOf(name).map(([column]) => [column, columns[column]] as [string, Uint32Array]);
+  return asTable(values[0]![1].length, values) as unknown as Tables[N];
+}
+
+/** Hashes that come once say nothing and take most room: they become 0. */
+function repeatedOnly(hashes: Uint32Array): Uint32Array {
+  const sorted = hashes.slice().sort();
+  const repeated = new Set<number>();
+  for (let i = 1; i < sorted.length; i++) if (sorted[i] !== 0 && sorted[i] === sorted[i - 1]) repeated.add(sorted[i]!);
+  const order = new Map([...repeated].map((hash, i) => [hash, i + 1]));
+  return hashes.map((hash) => order.get(hash) ?? 0);
+}
+
+/** Whether a file has a snapshot. */
+export function hasHeap(recording: Recording): boolean {
+  return recording.table("heapSize").length > 0;
+}
+
+/** The heap of a file that has one. Throws a TideError when something in it does not fit. */
+export function readHeap(recording: Recording, codes: HeapCodes): { heap: HeapColumns; idom: Uint32Array } {
+  if (!hasHeap(recording)) throw damaged("it has no snapshot of objects");
+  const columns = recording.table("heapColumns");
+  const { word } = recording.table("heapWords");
+  const column = (name: string, length?: number): Uint32Array => {
+    const at = columns.name.indexOf(name);
+    if (at < 0) throw damaged(`its snapshot lacks the column "${name}"`);
+    const first = columns.first[at]!;
+    const rows = columns.rows[at]!;
+    if (first + columns.words[at]! > word.length || (length !== undefined && rows !== length))
+      throw damaged(`the column "${name}" of its snapshot has the wrong length`);
+    return unpack(word.subarray(first, first + columns.words[at]!), rows, `the column "${name}" of its snapshot`);
+  };
+  const types = recording.table("heapTypes");
+  const names = recording.table("heapNames").name;
+  const type = column("type");
+  const count = type.length;
+  below(type, types.length, "type");
+  const kind = Uint8Array.from(column("kind", count));
+  below(kind, codes.kinds, "kind");
+  const numbersOf = storedNumbers(recording);
+  const degree = looked(column("degree", count), numbersOf(3), Float64Array, "degree");
+  const edgeTo = column("edgeTo");
+  const firstEdge = sums(degree, edgeTo.length);
+  below(edgeTo, count, "edgeTo");
+  const heap: HeapColumns = {
+    count,
+    roots: rootsOf(recording, count),
+    address: addresses(column("page", count), numbersOf(0), column("offset", count)),
+    type,
+    bytes: looked(column("bytes", count), numbersOf(1), Float64Array, "bytes"),
+    refcount: looked(column("refcount", count), numbersOf(2), Int32Array, "refcount"),
+    kind,
+    flags: Uint8Array.from(column("flags", count)),
+    firstEdge,
+    edgeTo,
+    edgeLabel: labels(
+      column("edgeKind", edgeTo.length),
+      column("edgeArgument", edgeTo.length),
+      codes,
+      count,
+      names.length,
+    ),
+    types: { name: [...types.name], module: [...types.module] },
+    names: [...names],
+    named: sparse(recording, "heapNamed", count),
+    arrays: sparse(recording, "heapArrays", count),
+    bounds: sparse(recording, "heapBounds", count),
+    containers: sparse(recording, "heapContainers", count),
+    contentHash: columns.name.includes("contentHash") ? column("contentHash", count) : undefined,
+    texts: { row: sparse(recording, "heapTexts", count).row, text: [...recording.table("heapTexts").text] },
+  };
+  below(heap.bounds.kind, codes.bounds, "bound");
+  for (const base of heap.arrays.base) if (base !== NONE && base >= count) throw pointless("base");
+  for (const bytes of heap.bytes) if (!(bytes >= 0)) throw pointless("bytes");
+  return { heap, idom: dominators(column("idom", count)) };
+}
+
+function rootsOf(recording: Recording, count: number): number {
+  const roots = recording.table("heapSize").roots[0]!;
+  if (roots < 2 || roots >= count) throw damaged("its snapshot has no roots");
+  return roots;
+}
+
+function pointless(what: string): Error {
+  return damaged(`the column "${what}" of its snapshot points to nothing`);
+}
+
+function below(values: ArrayLike<number>, limit: number, what: string): void {
+  for (let i = 0; i < values.length; i++) if (values[i]! >= limit) throw pointless(what);
+}
+
+function storedNumbers(recording: Recording): (kind: number) => Float64Array {
+  const { kind, value, length } = recording.table("heapNumbers");
+  return (wanted) => {
+    let from = 0;
+    while (from < length && kind[from] !== wanted) from++;
+    let to = from;
+    while (to < length && kind[to] === wanted) to++;
+    return value.subarray(from, to);
+  };
+}
+
+function looked<A extends Float64Array | Int32Array>(
+  index: Uint32Array,
+  distinct: Float64Array,
+  kind: new (length: number) => A,
+  what: string,
+): A {
+  const values = new kind(index.length);
+  for (let i = 0; i < index.length; i++) {
+    const at = index[i]!;
+    if (at >= distinct.length) throw pointless(what);
+    values[i] = distinct[at]!;
+  }
+  return values;
+}
+
+/** Where the edges of each row begin, from how many each has. */
+function sums(degree: Float64Array, edges: number): Uint32Array {
+  const first = new Uint32Array(degree.length + 1);
+  let sum = 0;
+  for (let row = 0; row < degree.length; row++) {
+    const own = degree[row]!;
+    if (!(own >= 0) || !Number.isInteger(own)) throw pointless("degree");
+    sum += own;
+    if (sum > edges) throw damaged("its snapshot has fewer references than its rows say");
+    first[row + 1] = sum;
+  }
+  if (sum !== edges) throw damaged("its snapshot has more references than its rows say");
+  return first;
+}
+
+function addresses(page: Uint32Array, pages: Float64Array, offset: Uint32Array): Float64Array {
+  const address = looked(page, pages, Float64Array, "page");
+  for (let row = 0; row < address.length; row++) address[row] = address[row]! * PAGE + offset[row]! * ALIGNMENT;
+  return address;
+}
+
+function labels(kind: Uint32Array, argument: Uint32Array, codes: HeapCodes, rows: number, names: number): Uint32Array {
+  const limits = new Float64Array(16).fill(codes.noArgument + 1);
+  for (const named of codes.named) limits[named] = names;
+  limits[codes.keyed] = rows;
+  for (let edge = 0; edge < kind.length; edge++) {
+    const k = kind[edge]!;
+    const value = argument[edge]!;
+    if (k > 15 || (value >= limits[k]! && value !== codes.noArgument)) throw pointless("edgeArgument");
+    kind[edge] = value * 16 + k;
+  }
+  return kind;
+}
+
+function dominators(stored: Uint32Array): Uint32Array {
+  const count = stored.length;
+  for (let row = 0; row < count; row++) {
+    const value = stored[row]!;
+    if (value === 0) {
+      stored[row] = NONE;
+      continue;
+    }
+    const above = value & 1 ? row - (value >>> 1) : row + (value >>> 1);
+    if (above < 0 || above >= count || above === row) throw pointless("idom");
+    stored[row] = above;
+  }
+  if (stored[0] !== NONE) throw pointless("idom");
+  return stored;
+}
+
+type Sparse = "heapNamed" | "heapArrays" | "heapBounds" | "heapContainers" | "heapTexts";
+
+/** A table of few rows, which must be in the order of their rows. */
+function sparse<N extends Sparse>(recording: Recording, name: N, count: number): Tables[N] {
+  const found = recording.table(name) as unknown as Tables[N];
+  let last = -1;
+  for (const row of found.row) {
+    if (row <= last || row >= count) throw damaged(`its table "${name}" is out of order`);
+    last = row;
+  }
+  return found;
+}
