@@ -97,11 +97,13 @@ function build(declared: Map<string, Declared>, edges: { from: string; to: strin
     if (slots !== undefined) builder.addContainer(row, ...(slots.slice(5).split("/").map(Number) as [number, number]));
     const limit = rest.find((word) => word.startsWith("limit="));
     if (limit !== undefined) builder.addBound(row, 0, limit === "limit=none" ? NaN : Number(limit.slice(6)), 7);
+  }
+  for (const [name, { bytes, rest }] of declared) {
     const shape = rest.find((word) => word.startsWith("("));
     if (shape !== undefined) {
       const base = edges.find(({ from, label }) => from === name && label === "base");
       const shown = Number(rest.find((word) => word.startsWith("shows="))?.slice(6) ?? bytes);
-      builder.addArray(row, "float64", shape, shown, base ? rows.get(base.to)! : 0xffffffff);
+      builder.addArray(rows.get(name)!, "float64", shape, shown, base ? rows.get(base.to)! : 0xffffffff);
     }
   }
   for (const name of declared.keys())
