@@ -27,7 +27,8 @@ export interface Growth {
 export interface Holder {
   readonly kind: "module" | "frame" | "thread" | "interpreter" | "native" | "cycle" | "nobody" | "unknown";
   readonly path: readonly string[];
-  readonly bound: { readonly kind: string; readonly limit: number; readonly fill: number } | null;
+  /** limit null: none */
+  readonly bound: { readonly kind: string; readonly limit: number | null; readonly fill: number } | null;
 }
 
 export const UNKNOWN_HOLDER: Holder = { kind: "unknown", path: [], bound: null };
