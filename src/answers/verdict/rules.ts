@@ -44,6 +44,8 @@ export interface DriverFeatures {
   generationsMax: number;
   allocLate: number;
   replaced: number;
+  /** Too few turns to tell growth from a level that is still being reached. */
+  filling: boolean;
   /** Share of the program's time at which the driver ended. */
   end: number;
   /** Share of the level that went when the driver ended. */
@@ -81,7 +83,7 @@ export function judge(features: Features): Judgement {
 function judgeTrend(driver: DriverFeatures, peak: number): Judgement {
   const { turns, level, most, generationsMax, allocLate, replaced, growth, late, lateSamples } = driver;
   const often: Confidence = turns >= MANY_TURNS ? "high" : "medium";
-  if (isGrowing(driver)) return judgeGrowing(driver);
+  if (isGrowing(driver)) return driver.filling ? settled("undecided", "low") : judgeGrowing(driver);
   const keeps = level >= FLOOR / 2 || (generationsMax >= 8 && most >= FLOOR / 2);
   if (keeps && allocLate < 0.05)
     return lateSamples < FEWEST_LATE ? settled("undecided", "low") : settled("warm-up", often);

@@ -237,6 +237,7 @@ function driverFeatures(run: Replayed, site: number, followed: Followed): Driver
     generationsMax: windows.mostGenerations(history, driver.start),
     allocLate: made > 0 ? (history.bytesOf(driver.last) - history.bytesOf(late)) / made : 0,
     replaced: windows.replacedShare(history, late),
+    filling: windows.isFilling(history, turns),
     end: duration > 0 ? Math.min(1, Math.max(0, (end - time(firstBirth)) / duration)) : 1,
     released: releasedShare(run, followed, envelope.at(-1)!.bytes, run.amounts.live(site)),
     survivors: windows.survivors,

@@ -12,6 +12,15 @@ const INSTANTS = 10;
 /** A block that lived this many turns was kept beyond the turn that made it. */
 const OLD = 2;
 
+/** Of the bytes that went after a while: this share lived no longer than what is called their lifetime. */
+const MOST_LIVES = 0.9;
+/** A trend needs so many lifetimes of turns: then each of the ten groups of the envelope is a level of its own. */
+const LIFETIMES = 10;
+/** Survivors older than a lifetime, as a share of all: fewer are what any level has by chance. */
+const OLDER = 0.25;
+/** Lives that grow longer by this factor are a backlog, not a level that is reached. */
+const LONGER = 1.6;
+
 /** Turns as a row of windows; a sampled recording has equal parts of the run instead. */
 export class Windows {
   readonly count: number;
@@ -85,6 +94,39 @@ export class Windows {
     return most;
   }
 
+  /**
+   * The run was too short to tell growth from a level that is still being reached: blocks go after a lifetime that does not change, the driver had
+   * fewer than ten of those, and what it left behind is no older. A backlog, whose blocks wait longer and longer, is none of this.
+   */
+  isFilling(history: SiteHistory, turns: number): boolean {
+    const { ages, bytes, total } = this.lives(history);
+    if (!(total > 0)) return false;
+    const lifetime = quantile(ages, bytes, MOST_LIVES * total);
+    if (turns >= LIFETIMES * lifetime || isRising(ages, bytes, total)) return false;
+    let left = 0;
+    let older = 0;
+    for (let i = 0; i < history.blocks; i++) {
+      const born = history.born[i]!;
+      if (born > this.last || history.died[i]! < this.last) continue;
+      left += history.bytes[i]!;
+      if (this.age(born, this.last) > lifetime) older += history.bytes[i]!;
+    }
+    return older < OLDER * left;
+  }
+
+  /** Blocks that went while the driver ran, after at least two turns, in the order of their deaths. */
+  private lives(history: SiteHistory): { ages: number[]; bytes: number[]; total: number } {
+    const gone: number[] = [];
+    for (let i = 0; i < history.blocks; i++) {
+      const died = history.died[i]!;
+      if (died < this.last && this.age(history.born[i]!, died) >= OLD) gone.push(i);
+    }
+    gone.sort((a, b) => history.died[a]! - history.died[b]!);
+    const bytes = gone.map((i) => history.bytes[i]!);
+    const ages = gone.map((i) => this.age(history.born[i]!, history.died[i]!));
+    return { ages, bytes, total: bytes.reduce((sum, size) => sum + size, 0) };
+  }
+
   /** Of the bytes made after an instant: how many were replaced, that is, died after at least two turns. */
   replacedShare(history: SiteHistory, from: number): number {
     let made = 0;
@@ -97,4 +139,26 @@ export class Windows {
     }
     return made > 0 ? replaced / made : 0;
   }
+}
+
+/** The smallest age that is not passed by more than what remains above so many bytes. */
+function quantile(ages: readonly number[], bytes: readonly number[], wanted: number): number {
+  const order = ages.map((_, i) => i).sort((a, b) => ages[a]! - ages[b]!);
+  let sum = 0;
+  for (const i of order) if ((sum += bytes[i]!) >= wanted) return ages[i]!;
+  return ages[order.at(-1)!]!;
+}
+
+/** The mean age of the later half of the bytes is well above that of the earlier half. */
+function isRising(ages: readonly number[], bytes: readonly number[], total: number): boolean {
+  const means = [0, 0];
+  const weights = [0, 0];
+  let sum = 0;
+  ages.forEach((age, i) => {
+    const half = sum < total / 2 ? 0 : 1;
+    sum += bytes[i]!;
+    means[half]! += age * bytes[i]!;
+    weights[half]! += bytes[i]!;
+  });
+  return weights[1]! > 0 && means[1]! / weights[1]! > LONGER * (means[0]! / weights[0]!);
 }
