@@ -33,5 +33,5 @@ export type { Neighbour, ObjectAnswer, TypeAnswer, WithoutAnswer } from "./objec
 export { heapDiff } from "./heapdiff.ts";
 export type { HeapDiffAnswer, HolderChange, TypeChange } from "./heapdiff.ts";
 export { hasHeap } from "../tide/snapshot.ts";
-export { snapshotOf, snapshotTables } from "../views/objects/snapshot.ts";
+export { snapshotFile, snapshotOf } from "../views/objects/snapshot.ts";
 export type { LedgerNode, Snapshot } from "../views/objects/snapshot.ts";

@@ -239,8 +239,10 @@ export type Row<N extends TableName> = {
   [K in keyof (typeof SCHEMA)[N]]: (typeof SCHEMA)[N][K] extends "str" ? string : number;
 };
 
-/** Everything that a finished recording holds, in memory. */
-export type Tables = { [N in TableName]: Table<N> };
+type HeapTableName = Extract<TableName, `heap${string}`>;
+
+/** Everything that a finished recording holds, in memory; the tables of a snapshot only where there is one. */
+export type Tables = { [N in Exclude<TableName, HeapTableName>]: Table<N> } & { [N in HeapTableName]?: Table<N> };
 
 /** Minor version of the format: raised when a table or column is added. docs/format.md has the changelog. */
 export const FORMAT_MINOR = 0;

@@ -7,7 +7,7 @@ import { NONE } from "../base/brand.ts";
 import { damaged } from "./container.ts";
 import { dictionary, pack, unpack } from "./packed.ts";
 import type { Recording } from "./recording.ts";
-import type { TableName, Tables } from "./schema.ts";
+import type { Table, TableName, Tables } from "./schema.ts";
 import { asTable, columnsOf } from "./writer.ts";
 
 /** The columns of a heap as they are stored; what they mean is said in views/objects/heap.ts, whose HeapTable this is. */
@@ -147,9 +147,9 @@ function concat(...parts: Float64Array[]): Float64Array {
   return whole;
 }
 
-function table<N extends TableName>(name: N, columns: Readonly<Record<string, unknown>>): Tables[N] {
+function table<N extends TableName>(name: N, columns: Readonly<Record<string, unknown>>): Table<N> {
   const values = columnsOf(name).map(([column]) => [column, columns[column]] as [string, Uint32Array]);
-  return asTable(values[0]![1].length, values) as unknown as Tables[N];
+  return asTable(values[0]![1].length, values) as unknown as Table<N>;
 }
 
 /** Hashes that come once say nothing and take most room: they become 0. */
@@ -318,8 +318,8 @@ function dominators(stored: Uint32Array): Uint32Array {
 type Sparse = "heapNamed" | "heapArrays" | "heapBounds" | "heapContainers" | "heapTexts";
 
 /** A table of few rows, which must be in the order of their rows. */
-function sparse<N extends Sparse>(recording: Recording, name: N, count: number): Tables[N] {
-  const found = recording.table(name) as unknown as Tables[N];
+function sparse<N extends Sparse>(recording: Recording, name: N, count: number): Table<N> {
+  const found = recording.table(name) as unknown as Table<N>;
   let last = -1;
   for (const row of found.row) {
     if (row <= last || row >= count) throw damaged(`its table "${name}" is out of order`);

@@ -4,6 +4,7 @@ import { Command, CommanderError } from "commander";
 import { register as registerDoctor } from "./doctor.ts";
 import { register as registerExplain } from "./explain.ts";
 import { Failure, reportFailure } from "./failure.ts";
+import { register as registerHeap } from "./heap.ts";
 import { installation } from "./installation.ts";
 import { register as registerLeaks } from "./leaks.ts";
 import { register as registerLines } from "./lines.ts";
@@ -18,6 +19,7 @@ const COMMANDS = [
   registerLeaks,
   registerTimeline,
   registerProcesses,
+  registerHeap,
   registerDoctor,
 ];
 

@@ -3,7 +3,9 @@
 import { NONE } from "../../base/brand.ts";
 import { dominatorTree, immediateDominators } from "./dominators.ts";
 import type { DominatorTree } from "./dominators.ts";
+import { EdgeKind, MAX_ARGUMENT, labelArgument, labelKind } from "./heap.ts";
 import type { HeapTable } from "./heap.ts";
+import { ownName } from "./named.ts";
 import { searchTree } from "./tree.ts";
 import type { SearchTree } from "./tree.ts";
 
@@ -39,6 +41,37 @@ export class Heap {
     return (this.backwards ??= referrers(this.table));
   }
 
+  /** The name that a row has of its own. */
+  ownName(row: number): string | undefined {
+    return ownName(this.table, row);
+  }
+
+  /** An edge for programs: an index, or a name that needs no more words. */
+  edgeParts(edge: number): { kind: "local" | "property" | "internal"; index: number | undefined; name: string } {
+    const label = this.table.edgeLabel[edge]!;
+    const argument = labelArgument(label);
+    const name = (): string => this.table.names[argument] ?? "?";
+    switch (labelKind(label)) {
+      case EdgeKind.item:
+        return { kind: "property", index: argument, name: "" };
+      case EdgeKind.attribute:
+      case EdgeKind.nameKey:
+      case EdgeKind.global:
+        return { kind: "property", index: undefined, name: name() };
+      case EdgeKind.local:
+      case EdgeKind.closure:
+        return { kind: "local", index: undefined, name: name() };
+      case EdgeKind.conservative:
+        return { kind: "internal", index: undefined, name: `perhaps +${argument}` };
+      case EdgeKind.cfield:
+        return { kind: "internal", index: undefined, name: `+${argument}` };
+      case EdgeKind.other:
+        return { kind: "internal", index: undefined, name: argument === MAX_ARGUMENT ? "reference" : name() };
+      default:
+        return { kind: "internal", index: undefined, name: KIND_NAMES[labelKind(label)]! };
+    }
+  }
+
   /** Whether `row` is `above` or dominated by it. */
   isKeptBy(row: number, above: number): boolean {
     const { idom } = this.dominatorTree;
@@ -50,6 +83,8 @@ export class Heap {
     return true;
   }
 }
+
+const KIND_NAMES = Object.keys(EdgeKind);
 
 function referrers({ count, firstEdge, edgeTo }: HeapTable): Referrers {
   const first = new Uint32Array(count + 1);

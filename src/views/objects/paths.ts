@@ -14,6 +14,9 @@ import {
 } from "./heap.ts";
 import type { HeapTable } from "./heap.ts";
 import type { Heap } from "./analysis.ts";
+import { ownName, placeOf } from "./named.ts";
+
+export { ownName, placeOf } from "./named.ts";
 
 /** Where references start, as in docs/json.md; nobody: an orphan. */
 export type HolderKind = "module" | "frame" | "thread" | "interpreter" | "native" | "cycle" | "nobody" | "unknown";
@@ -120,19 +123,6 @@ function stepsOf(table: HeapTable, rows: readonly number[], edges: readonly numb
 
 function isLocal(table: HeapTable, edge: number | undefined): boolean {
   return edge !== undefined && labelKind(table.edgeLabel[edge]!) === EdgeKind.local;
-}
-
-/** The name that a row has of its own, or undefined. */
-export function ownName(table: HeapTable, row: number): string | undefined {
-  const at = findRow(table.named.row, row);
-  return at < 0 ? undefined : table.names[table.named.name[at]!];
-}
-
-/** File and line of a row that has them. */
-export function placeOf(table: HeapTable, row: number): { file: string; line: number } | undefined {
-  const at = findRow(table.named.row, row);
-  if (at < 0 || table.named.file[at] === NONE) return undefined;
-  return { file: table.names[table.named.file[at]!]!, line: table.named.line[at]! };
 }
 
 function rootText(table: HeapTable, row: number, thread: string, { file = (path) => path }: PathOptions): string {

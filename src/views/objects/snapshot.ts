@@ -4,7 +4,7 @@ import { NONE } from "../../base/brand.ts";
 import type { Recording } from "../../tide/recording.ts";
 import type { Tables } from "../../tide/schema.ts";
 import { heapTables, readHeap } from "../../tide/snapshot.ts";
-import { tableBuilder } from "../../tide/writer.ts";
+import { tableBuilder, writeRecording } from "../../tide/writer.ts";
 import { Heap } from "./analysis.ts";
 import { HEAP_CODES } from "./heap.ts";
 
@@ -89,6 +89,11 @@ export function snapshotTables({ heap, facts, audit, ledger }: Snapshot, version
     heapLedger: account.finish(),
     ...heapTables(heap.table, heap.dominatorTree.idom),
   };
+}
+
+/** The bytes of a file that holds this snapshot and nothing else. */
+export function snapshotFile(snapshot: Snapshot, version: string): Uint8Array {
+  return writeRecording(snapshotTables(snapshot, version));
 }
 
 /** The snapshot of a file that has one. Throws a TideError when it is damaged. */
