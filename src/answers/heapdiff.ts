@@ -79,10 +79,14 @@ function typeChanges(before: Snapshot, after: Snapshot): TypeChange[] {
     .sort((a, b) => b.bytesAfter - b.bytesBefore - (a.bytesAfter - a.bytesBefore));
 }
 
+/** Holders that are compared: so many, and that keep so much. */
+const COMPARED = 2000;
+const LEAST = 16 * 1024;
+
 /** Holders are the same when their paths are: addresses and rows differ from one snapshot to the next. */
 function holderChanges(before: Snapshot, after: Snapshot): HolderChange[] {
-  const old = new Map(holdersOf(before, 500).map((holder) => [holder.text, holder]));
-  const changes: HolderChange[] = holdersOf(after, 500).map((holder) => {
+  const old = new Map(holdersOf(before, COMPARED, LEAST).map((holder) => [holder.text, holder]));
+  const changes: HolderChange[] = holdersOf(after, COMPARED, LEAST).map((holder) => {
     const known = old.get(holder.text);
     old.delete(holder.text);
     return {

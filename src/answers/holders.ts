@@ -31,10 +31,11 @@ export interface HolderReport extends Holder {
 /** Holders of less than this share of the heap are not listed. */
 const LEAST = 0.005;
 
-export function holdersOf(snapshot: Snapshot, limit: number): HolderReport[] {
+/** The `limit` largest that keep at least `least` bytes. */
+export function holdersOf(snapshot: Snapshot, limit: number, least?: number): HolderReport[] {
   const { heap } = snapshot;
   const total = heap.dominatorTree.retained[0]!;
-  return gatheringPoints(heap, total * LEAST, limit).map((point) => reportOf(snapshot, point, total));
+  return gatheringPoints(heap, least ?? total * LEAST, limit).map((point) => reportOf(snapshot, point, total));
 }
 
 function reportOf(snapshot: Snapshot, point: GatheringPoint, total: number): HolderReport {

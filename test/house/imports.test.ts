@@ -14,7 +14,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   views: ["base", "tide"],
   answers: ["base", "tide", "views", "packages"],
   capture: ["base", "tide", "views", "node"],
-  "front/cli": ["answers", "capture", "base", "node", "packages"],
+  "front/cli": ["answers", "capture", "base", "front/export", "node", "packages"],
   "front/server": ["answers", "capture", "base", "node", "packages"],
   "front/report": ["answers", "capture", "base", "packages"],
   "front/export": ["answers", "capture", "base", "packages"],

@@ -67,7 +67,7 @@ test("a guess never wins a path while there is a longer one without", () => {
     lib -> only ?48
     only -> thing +24`;
   expect(path(heap, "d")).toBe("app.a.b.c.d");
-  expect(path(heap, "thing")).toBe("C globals of libfoo.so → perhaps C field +48 → C field +24 of object");
+  expect(path(heap, "thing")).toBe("C globals of libfoo.so → perhaps C field +48 → C field +24");
 });
 
 test("a cache says its limit in the path", () => {
@@ -77,7 +77,7 @@ test("a cache says its limit in the path", () => {
     total: functools._lru_cache_wrapper 200 limit=none
     total -> key +40
     key -> report [0]`;
-  expect(path(heap, "report")).toBe("app.total (lru_cache, no limit) → C field +40 of functools._lru_cache_wrapper[0]");
+  expect(path(heap, "report")).toBe("app.total (lru_cache, no limit) → C field +40[0]");
 });
 
 test("a long chain keeps its beginning and its end", () => {

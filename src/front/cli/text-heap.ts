@@ -1,5 +1,5 @@
 /** All objects of a process as text: who keeps the memory, of which types, in which arrays, what could be saved, where the RSS is. */
-import { formatBytes, formatCount, formatSeconds, formatShare } from "../../base/format.ts";
+import { formatBytes, formatCount, formatSeconds, formatShare, plural } from "../../base/format.ts";
 import type { AboutHeap, HeapAnswer, HeapDiffAnswer, LedgerNode } from "../../answers/index.ts";
 import { shownCommand } from "./text-parts.ts";
 import { clean, cut, finishText, hanging, padEnd, padStart, painter, textWidth, typed } from "./text.ts";
@@ -8,17 +8,41 @@ import type { Painter, TextOptions } from "./text.ts";
 /** Columns before a path: handle, size, share. */
 const INDENT = 22;
 
+/** How much of each part is shown. The first row of SIZES that fits on the screen wins. */
+interface Size {
+  readonly holders: number;
+  readonly types: number;
+  readonly arrays: number;
+  readonly savings: number;
+}
+
+const SCREEN_LINES = 40;
+const SIZES: readonly Size[] = [
+  { holders: 5, types: 8, arrays: 4, savings: 4 },
+  { holders: 4, types: 6, arrays: 3, savings: 3 },
+  { holders: 3, types: 5, arrays: 2, savings: 2 },
+  { holders: 3, types: 4, arrays: 1, savings: 1 },
+];
+const EVERYTHING: Size = { holders: Infinity, types: Infinity, arrays: Infinity, savings: Infinity };
+
+/** The whole answer: at most 40 lines unless `full`. */
 export function renderHeap(answer: HeapAnswer, options: TextOptions): string {
+  if (options.full) return heapText(answer, EVERYTHING, options);
+  const texts = SIZES.map((size) => heapText(answer, size, options));
+  return texts.find((text) => text.split("\n").length - 1 <= SCREEN_LINES) ?? texts.at(-1)!;
+}
+
+function heapText(answer: HeapAnswer, size: Size, options: TextOptions): string {
   const paint = painter(options.color);
   const { width } = options;
   return paragraphs(
     [
       heapHead(answer, answer.stopMilliseconds, width, paint),
       hanging("", answer.claim, width),
-      holderLines(answer, options, paint),
-      typeLines(answer, options, paint),
-      arrayLines(answer, options, paint),
-      savingLines(answer, options, paint),
+      holderLines(answer, size.holders, options, paint),
+      typeLines(answer, size.types, width, paint),
+      arrayLines(answer, size.arrays, width, paint),
+      savingLines(answer, size.savings, width, paint),
       [...stateLines(answer, width), ...ledgerLines(answer, options), ...trustLines(answer, width)],
       nextLines(answer, options),
     ],
@@ -59,9 +83,9 @@ export function row(id: string, bytes: number, share: string, text: string): str
   return `${padEnd(id, 9)}${padStart(formatBytes(bytes), 8)}${padStart(share, 5)}  ${text}`;
 }
 
-function holderLines({ holders }: HeapAnswer, { width, full }: TextOptions, paint: Painter): string[] {
+function holderLines({ holders }: HeapAnswer, most: number, { width, full }: TextOptions, paint: Painter): string[] {
   if (holders.length === 0) return [];
-  const shown = full ? holders : holders.slice(0, 5);
+  const shown = holders.slice(0, most);
   const lines = [paint("bold", "Kept by") + paint("dim", "  (what would go with it)")];
   for (const { id, bytes, share, text, claim, advice, type, shared } of shown) {
     const path = `${text}${shared ? " and others" : ""}`;
@@ -77,11 +101,11 @@ function holderLines({ holders }: HeapAnswer, { width, full }: TextOptions, pain
   return lines;
 }
 
-function typeLines({ types }: HeapAnswer, { width, full }: TextOptions, paint: Painter): string[] {
-  const shown = full ? types : types.slice(0, 8);
+function typeLines({ types }: HeapAnswer, most: number, width: number, paint: Painter): string[] {
+  const shown = types.slice(0, most);
   const head = `${padStart("own", 9)}${padStart("keeps", 11)}${padStart("count", 12)}  `;
   return [
-    paint("bold", padEnd("Types", 0)) + paint("dim", head.slice(5) + "type"),
+    paint("bold", "Types") + paint("dim", `${head.slice(5)}type`),
     ...shown.map(({ name, module, bytes, retainedBytes, count }) =>
       cut(
         `${padStart(formatBytes(bytes), 9)}${padStart(formatBytes(retainedBytes), 11)}${padStart(formatCount(count), 12)}  ${clean(module === "builtins" || module === "" ? name : `${module}.${name}`)}`,
@@ -91,8 +115,8 @@ function typeLines({ types }: HeapAnswer, { width, full }: TextOptions, paint: P
   ];
 }
 
-function arrayLines({ arrays }: HeapAnswer, { width, full }: TextOptions, paint: Painter): string[] {
-  const large = full ? arrays : arrays.filter(({ bytes }) => bytes >= 64 * 1024).slice(0, 4);
+function arrayLines({ arrays }: HeapAnswer, most: number, width: number, paint: Painter): string[] {
+  const large = most === Infinity ? arrays : arrays.filter(({ bytes }) => bytes >= 64 * 1024).slice(0, most);
   if (large.length === 0) return [];
   const lines = [paint("bold", "Arrays")];
   for (const { id, bytes, dtype, shape, type, holder, views, viewCount, owner } of large) {
@@ -108,10 +132,10 @@ function arrayLines({ arrays }: HeapAnswer, { width, full }: TextOptions, paint:
   return lines;
 }
 
-function savingLines({ inspections }: HeapAnswer, { width, full }: TextOptions, paint: Painter): string[] {
+function savingLines({ inspections }: HeapAnswer, most: number, width: number, paint: Painter): string[] {
   if (inspections.length === 0) return [];
   const lines = [paint("bold", "Could be saved")];
-  for (const { id, bytes, claim, advice } of full ? inspections : inspections.slice(0, 4)) {
+  for (const { id, bytes, claim, advice } of inspections.slice(0, most)) {
     hanging(row(id, bytes, "", ""), clean(claim), width).forEach((line) => lines.push(line));
     lines.push(...hanging(" ".repeat(INDENT + 2), clean(advice), width));
   }
@@ -122,11 +146,11 @@ function stateLines({ garbage, orphans, nativelyHeld }: HeapAnswer, width: numbe
   const parts: string[] = [];
   if (garbage.objects > 0)
     parts.push(
-      `${formatBytes(garbage.bytes)} in ${formatCount(garbage.objects)} objects wait for the cyclic collector`,
+      `${formatBytes(garbage.bytes)} in ${plural(garbage.objects, "object")} wait${garbage.objects === 1 ? "s" : ""} for the cyclic collector`,
     );
   if (orphans.objects > 0)
     parts.push(
-      `${formatBytes(orphans.bytes)} are kept by ${formatCount(orphans.objects)} objects to which nobody refers: references lost in native code`,
+      `${formatBytes(orphans.bytes)} are kept by ${plural(orphans.objects, "object")} to which nobody refers: a reference lost in native code`,
     );
   if (nativelyHeld.objects > orphans.objects)
     parts.push(`native code holds ${formatCount(nativelyHeld.objects - orphans.objects)} more`);

@@ -174,9 +174,9 @@ function edgeText(table: HeapTable, holder: number, edge: number, viaDict: boole
     case EdgeKind.closure:
       return ` → closure ${name}`;
     case EdgeKind.cfield:
-      return ` → C field +${argument} of ${typeName(table, table.type[holder]!)}`;
+      return ` → C field +${argument}`;
     case EdgeKind.conservative:
-      return ` → perhaps C field +${argument}${holderText(table, holder)}`;
+      return ` → perhaps C field +${argument}`;
     case EdgeKind.type:
       return " → type";
     case EdgeKind.instanceDict:
@@ -186,12 +186,8 @@ function edgeText(table: HeapTable, holder: number, edge: number, viaDict: boole
     case EdgeKind.stack:
       return ` → value ${argument} on the stack`;
     default:
-      return name === "" ? (table.kind[holder] === NodeKind.object ? " → reference" : " → object") : ` → ${name}`;
+      return ` → ${name === "" ? typeName(table, table.type[table.edgeTo[edge]!]!) : name}`;
   }
-}
-
-function holderText(table: HeapTable, holder: number): string {
-  return table.kind[holder] === NodeKind.object ? ` of ${typeName(table, table.type[holder]!)}` : "";
 }
 
 function keyText(table: HeapTable, row: number): string {
