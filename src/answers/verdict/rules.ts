@@ -105,8 +105,8 @@ function isGrowing({ growth, up, early, late, generations, level, before }: Driv
 function judgeGrowing(driver: DriverFeatures): Judgement {
   const { end, released, survivors, sampledSurvivors, low, growth, turns, up } = driver;
   if (released > 0.5) return { verdict: "held", confidence: "medium", growing: true };
-  if (end < 0.8) return { verdict: "held", confidence: "low", growing: true };
   if (sampledSurvivors && survivors < FEWEST_SAMPLED) return settled("undecided", "low");
+  if (end < 0.8) return { verdict: "held", confidence: "low", growing: true };
   const clear = low > 0 && turns >= MANY_TURNS && growth >= FLOOR && up >= 0.85;
   return { verdict: "undecided", confidence: clear ? "medium" : "low", growing: low > 0 };
 }

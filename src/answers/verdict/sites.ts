@@ -56,6 +56,12 @@ const UNSTEADY = 0.2;
 /** After the last block that was sampled there may have been more: for about so many times the mean distance of two. */
 const UNSEEN = 3;
 
+/** Seconds. In a sample nothing is said to be over so shortly before the end: the program may just not have gone on. */
+const MOMENT = 0.05;
+
+/** Fewer blocks lie close together by chance: of five spread over a run, all fall into one fifth of it in one of a hundred runs. */
+const FEWEST_BRIEF = 5;
+
 /** What is known of a site that is large enough to be judged by its trend. */
 interface Followed {
   history: SiteHistory;
@@ -200,12 +206,14 @@ function isThin(made: Sum): boolean {
 /** Made before the program began, or within a fifth of its time and not at its end: nothing that went on. */
 function isBrief({ ending, milestones }: Replayed, { born, blocks }: SiteHistory): boolean {
   if (blocks === 0 || born[blocks - 1]! < ending.firstBirth) return true;
+  if (blocks < FEWEST_BRIEF) return false;
   const begin = milestones.timeOf(ending.firstBirth);
   const duration = milestones.timeOf(ending.lastBirth) - begin;
   const share = (birth: number): number => (milestones.timeOf(birth) - begin) / duration;
   const first = Math.max(0, share(born[0]!));
   const last = share(born[blocks - 1]!);
-  return duration > 0 && last + (UNSEEN * (last - first)) / blocks < 0.8 && last - first < 0.2;
+  const isOver = last + (UNSEEN * (last - first)) / blocks < 0.8 && duration * (1 - last) > MOMENT;
+  return duration > 0 && isOver && last - first < 0.2;
 }
 
 function isMostlySampled({ bytes, exactBytes, sampled }: Sum): boolean {
@@ -222,7 +230,8 @@ function driverFeatures(run: Replayed, site: number, followed: Followed): Driver
   const time = (birth: number): number => run.milestones.timeOf(birth);
   const duration = time(lastBirth) - time(firstBirth);
   const unseen = followed.sampled ? (UNSEEN * (time(driver.last) - time(driver.start))) / history.blocks : 0;
-  const end = time(driver.last) + unseen;
+  const isLast = followed.sampled && time(lastBirth) - time(driver.last) < MOMENT;
+  const end = isLast ? time(lastBirth) : time(driver.last) + unseen;
   return {
     turns,
     level: envelope.at(-1)!.bytes,
