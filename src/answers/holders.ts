@@ -80,7 +80,6 @@ export function boundOn({ heap }: Snapshot, rows: readonly number[]): Holder["bo
 
 const KEPT_BY: Partial<Record<ReadablePath["kind"], string>> = {
   nobody: "nobody refers to it: a reference was lost in native code",
-  cycle: "garbage: it waits for the cyclic collector",
   native: "held by native code",
 };
 
@@ -101,7 +100,7 @@ function claimOf(
 function adviceOf(path: ReadablePath, bound: Holder["bound"]): string | null {
   if (bound !== null && bound.limit === null && bound.kind === "lru_cache")
     return "Bound or drop the cache: lru_cache without a limit keeps every argument and result.";
-  if (path.kind === "cycle") return "Break the cycle, or call gc.collect() if the collector is switched off.";
+  if (path.kind === "cycle") return "Break the cycle, or let gc.collect() run.";
   if (path.kind === "nobody") return "Look for a missing Py_DECREF in the extension that made it.";
   return null;
 }

@@ -22,6 +22,7 @@ const SIZES: readonly Size[] = [
   { holders: 4, types: 6, arrays: 3, savings: 3 },
   { holders: 3, types: 5, arrays: 2, savings: 2 },
   { holders: 3, types: 4, arrays: 1, savings: 1 },
+  { holders: 2, types: 3, arrays: 1, savings: 1 },
 ];
 const EVERYTHING: Size = { holders: Infinity, types: Infinity, arrays: Infinity, savings: Infinity };
 
