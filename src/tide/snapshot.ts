@@ -78,35 +78,44 @@ export function heapTables(heap: HeapColumns, idom: Uint32Array): Partial<Tables
     words.push(packed);
     at += packed.length;
   };
-  const pages = dictionary(Float64Array.from(heap.address, (address) => Math.floor(address / PAGE)));
+  // Loops, not Uint32Array.from: it walks an iterator, which takes seconds on millions of rows.
+  const { count } = heap;
+  const page = new Float64Array(count);
+  const offset = new Uint32Array(count);
+  const degree = new Uint32Array(count);
+  const back = new Uint32Array(count);
+  for (let row = 0; row < count; row++) {
+    const address = heap.address[row]!;
+    const number = Math.floor(address / PAGE);
+    page[row] = number;
+    offset[row] = (address - number * PAGE) / ALIGNMENT;
+    degree[row] = heap.firstEdge[row + 1]! - heap.firstEdge[row]!;
+    // A dominator is most often among the rows just before: how far back takes fewer bits than where.
+    const above = idom[row]!;
+    back[row] = above === NONE ? 0 : row >= above ? 1 + 2 * (row - above) : 2 * (above - row);
+  }
+  const edgeKind = new Uint32Array(heap.edgeLabel.length);
+  const edgeArgument = new Uint32Array(heap.edgeLabel.length);
+  for (let edge = 0; edge < edgeKind.length; edge++) {
+    edgeKind[edge] = heap.edgeLabel[edge]! & 15;
+    edgeArgument[edge] = heap.edgeLabel[edge]! >>> 4;
+  }
+  const pages = dictionary(page);
   add("page", pages.index);
-  add(
-    "offset",
-    Uint32Array.from(heap.address, (address) => (address % PAGE) / ALIGNMENT),
-  );
+  add("offset", offset);
   add("type", heap.type);
   const sizes = dictionary(heap.bytes);
   add("bytes", sizes.index);
   const counts = dictionary(heap.refcount);
   add("refcount", counts.index);
-  const degrees = dictionary(heap.firstEdge.subarray(1).map((end, row) => end - heap.firstEdge[row]!));
+  const degrees = dictionary(degree);
   add("degree", degrees.index);
-  add("kind", Uint32Array.from(heap.kind));
-  add("flags", Uint32Array.from(heap.flags));
-  // A dominator is most often among the rows just before, or the first: how far back takes fewer bits than where.
-  add(
-    "idom",
-    idom.map((above, row) => (above === NONE ? 0 : row >= above ? 1 + 2 * (row - above) : 2 * (above - row))),
-  );
+  add("kind", new Uint32Array(heap.kind));
+  add("flags", new Uint32Array(heap.flags));
+  add("idom", back);
   add("edgeTo", heap.edgeTo);
-  add(
-    "edgeKind",
-    heap.edgeLabel.map((label) => label & 15),
-  );
-  add(
-    "edgeArgument",
-    heap.edgeLabel.map((label) => label >>> 4),
-  );
+  add("edgeKind", edgeKind);
+  add("edgeArgument", edgeArgument);
   if (heap.contentHash) add("contentHash", repeatedOnly(heap.contentHash));
   const all = new Uint32Array(at);
   words.forEach((packed, i) => all.set(packed, columns.first[i]!));
@@ -158,7 +167,9 @@ function repeatedOnly(hashes: Uint32Array): Uint32Array {
   const repeated = new Set<number>();
   for (let i = 1; i < sorted.length; i++) if (sorted[i] !== 0 && sorted[i] === sorted[i - 1]) repeated.add(sorted[i]!);
   const order = new Map([...repeated].map((hash, i) => [hash, i + 1]));
-  return hashes.map((hash) => order.get(hash) ?? 0);
+  const kept = new Uint32Array(hashes.length);
+  for (let row = 0; row < kept.length; row++) if (hashes[row] !== 0) kept[row] = order.get(hashes[row]!) ?? 0;
+  return kept;
 }
 
 /** Whether a file has a snapshot. */
@@ -185,8 +196,8 @@ export function readHeap(recording: Recording, codes: HeapCodes): { heap: HeapCo
   const type = column("type");
   const count = type.length;
   below(type, types.length, "type");
-  const kind = Uint8Array.from(column("kind", count));
-  below(kind, codes.kinds, "kind");
+  const kinds = column("kind", count);
+  below(kinds, codes.kinds, "kind");
   const numbersOf = storedNumbers(recording);
   const degree = looked(column("degree", count), numbersOf(3), Float64Array, "degree");
   const edgeTo = column("edgeTo");
@@ -199,8 +210,8 @@ export function readHeap(recording: Recording, codes: HeapCodes): { heap: HeapCo
     type,
     bytes: looked(column("bytes", count), numbersOf(1), Float64Array, "bytes"),
     refcount: looked(column("refcount", count), numbersOf(2), Int32Array, "refcount"),
-    kind,
-    flags: Uint8Array.from(column("flags", count)),
+    kind: new Uint8Array(kinds),
+    flags: new Uint8Array(column("flags", count)),
     firstEdge,
     edgeTo,
     edgeLabel: labels(

@@ -119,7 +119,8 @@ function withSeeds(table: HeapTable, held: readonly number[], garbage: readonly 
   edgeLabel.fill(label, own, own + added);
   edgeTo.set(table.edgeTo.subarray(own), own + added);
   edgeLabel.set(table.edgeLabel.subarray(own), own + added);
-  const firstEdge = table.firstEdge.map((edge, row) => (row > GARBAGE_ROOT ? edge + added : edge));
+  const firstEdge = table.firstEdge.slice();
+  for (let row = GARBAGE_ROOT + 1; row < firstEdge.length; row++) firstEdge[row]! += added;
   firstEdge[NATIVE_ROOT] = own + groups.length;
   firstEdge[GARBAGE_ROOT] = own + groups.length + held.length;
   return { ...table, firstEdge, edgeTo, edgeLabel };
