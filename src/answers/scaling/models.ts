@@ -1,0 +1,125 @@
+/**
+ * The models that a peak may follow, each a sum of terms with coefficients >= 0, and how much each is believed before the points are seen.
+ *
+ * Terms are scaled to 1 at the largest size n_max, so that a coefficient is bytes there. The family is Extra-P's (Calotoiu et al., SC 2013: n^p log^j n) with
+ * a constant always in it, because an interpreter takes 10 to 30 MB before the first row is read, and with what Python's containers do: tables that double.
+ */
+
+export type TermKind = "constant" | "power" | "plateau" | "stair";
+
+export interface TermShape {
+  readonly kind: TermKind;
+  /** power: exponent of n; plateau: the size where it ends; stair: eighths q of the doubling's phase */
+  readonly a: number;
+  /** power: exponent of log2 n (0 or 1) */
+  readonly b: number;
+}
+
+export interface Model {
+  readonly name: string;
+  readonly terms: readonly TermShape[];
+  readonly prior: number;
+  /** What the score counts: coefficients, and a plateau's end. */
+  readonly parameters: number;
+}
+
+const CONSTANT: TermShape = { kind: "constant", a: 0, b: 0 };
+const power = (a: number, b = 0): TermShape => ({ kind: "power", a, b });
+
+/** Exponents of everyday programs, then the rest of the family, which has to earn its place. */
+const COMMON: readonly (readonly [number, number, number])[] = [
+  [1, 0, 1],
+  [2, 0, 1],
+  [0.5, 0, 0.5],
+  [1, 1, 0.5],
+  [1.5, 0, 0.4],
+  [3, 0, 0.4],
+  [0, 1, 0.15],
+  [2, 1, 0.15],
+];
+const OTHER = [0.25, 1 / 3, 0.6, 2 / 3, 0.75, 0.8, 0.9, 1.1, 1.2, 1.25, 4 / 3, 5 / 3, 1.75, 1.9, 2.1, 2.25, 2.5, 3.5];
+const OTHER_PRIOR = 0.04;
+const OTHER_LOG_PRIOR = 0.01;
+const PAIRS: readonly (readonly [TermShape, TermShape, number])[] = [
+  [power(1), power(2), 0.5],
+  [power(1), power(3), 0.15],
+  [power(1), power(1.5), 0.1],
+  [power(2), power(3), 0.1],
+  [power(1), power(1, 1), 0.1],
+];
+const PLATEAU_PRIOR = 0.25;
+const STAIR_PRIOR = 0.2;
+const STAIR_LINEAR_PRIOR = 0.3;
+export const STAIR_PHASES = 8;
+
+/** `sizes` ascending and distinct. */
+export function modelsFor(sizes: readonly number[]): Model[] {
+  const models: Model[] = [model("constant", [], 1)];
+  for (const [a, b, prior] of COMMON) models.push(model(powerText(a, b), [power(a, b)], prior));
+  for (const a of OTHER) models.push(model(powerText(a, 0), [power(a)], OTHER_PRIOR));
+  for (const a of [0.5, 1.5, 3, ...OTHER]) models.push(model(powerText(a, 1), [power(a, 1)], OTHER_LOG_PRIOR));
+  for (const [first, second, prior] of PAIRS) {
+    models.push(model(`${powerText(first.a, first.b)} + ${powerText(second.a, second.b)}`, [first, second], prior));
+  }
+  for (let q = 0; q < STAIR_PHASES; q++) {
+    const stair: TermShape = { kind: "stair", a: q, b: 0 };
+    models.push(model("stair", [stair], STAIR_PRIOR / STAIR_PHASES));
+    models.push(model("stair + n", [stair, power(1)], STAIR_LINEAR_PRIOR / STAIR_PHASES));
+  }
+  // An end can only be told once it is passed: at least two sizes beyond it, and two before.
+  const k = sizes.length;
+  for (let i = 1; i + 2 < k; i++) {
+    const end = Math.sqrt(sizes[i] * sizes[i + 1]);
+    models.push({ ...model("plateau", [{ kind: "plateau", a: end, b: 0 }], PLATEAU_PRIOR / (k - 3)), parameters: 3 });
+  }
+  return models;
+}
+
+function model(name: string, terms: readonly TermShape[], prior: number): Model {
+  return { name, terms: [CONSTANT, ...terms], prior, parameters: terms.length + 1 };
+}
+
+/** The term at n, 1 at `largest` (a plateau and a stair: about 1). */
+export function termAt(term: TermShape, n: number, largest: number): number {
+  switch (term.kind) {
+    case "constant":
+      return 1;
+    case "power":
+      return (n / largest) ** term.a * (term.b === 0 ? 1 : logs(n) / logs(largest));
+    case "plateau":
+      return Math.min(n, term.a) / largest;
+    case "stair": {
+      const phase = term.a / STAIR_PHASES;
+      return 2 ** (phase + Math.ceil(Math.log2(n) - phase)) / largest;
+    }
+  }
+}
+
+/** log2 n, never 0 so that a fit from n = 1 stays finite. */
+function logs(n: number): number {
+  return Math.log2(Math.max(n, 1.0001));
+}
+
+/** One unit of the term as a person writes it at n: what its coefficient in bytes multiplies. */
+export function unitAt(term: TermShape, n: number): number {
+  if (term.kind === "power") return n ** term.a * (term.b === 0 ? 1 : logs(n));
+  return term.kind === "constant" ? 1 : termAt(term, n, 1);
+}
+
+export function termText(term: TermShape): string {
+  switch (term.kind) {
+    case "constant":
+      return "1";
+    case "power":
+      return powerText(term.a, term.b);
+    case "plateau":
+      return `min(n, ${Math.round(term.a)})`;
+    case "stair":
+      return "n rounded up to a doubling table";
+  }
+}
+
+function powerText(a: number, b: number): string {
+  const n = a === 0 ? "" : a === 1 ? "n" : `n^${Number(a.toFixed(2))}`;
+  return b === 0 ? n : n === "" ? "log n" : `${n} log n`;
+}
