@@ -134,6 +134,7 @@ function rowFor(snapshot: Snapshot, handle: string): number {
 }
 
 function save(path: string, content: Uint8Array | string): void {
+  if (existsSync(path)) throw new Failure(2, `cannot write ${path}: it exists already; name a new file`);
   try {
     writeFileSync(path, content, { flag: "wx" });
   } catch (error) {
