@@ -1,10 +1,13 @@
+import fc from "fast-check";
 import { expect, test } from "vitest";
-import { Heap } from "../../src/views/objects/analysis.ts";
+import { Heap, without } from "../../src/views/objects/analysis.ts";
+import { HeapBuilder } from "../../src/views/objects/build.ts";
 import { groupByType } from "../../src/views/objects/groups.ts";
-import { NodeFlag } from "../../src/views/objects/heap.ts";
+import { EdgeKind, NodeFlag, NodeKind } from "../../src/views/objects/heap.ts";
 import { gatheringPoints } from "../../src/views/objects/holders.ts";
 import { couldUseSlots, duplicates, sparseContainers, viewsOfLargeBases } from "../../src/views/objects/inspect.ts";
 import { pathTo } from "../../src/views/objects/paths.ts";
+import { searchTree } from "../../src/views/objects/tree.ts";
 import { heapOf } from "./heaps.ts";
 
 const path = (text: string, name: string): string => {
@@ -179,4 +182,76 @@ test("equal texts, empty containers, dicts that could be slots, views of large m
   // 280 bytes an instance now; a header of 32 and one attribute of 8 would do
   expect(couldUseSlots(heap, 10)).toMatchObject([{ bytes: 2400, count: 10, attributes: 1 }]);
   expect(viewsOfLargeBases(heap)).toMatchObject([{ base: row("array"), row: row("view"), bytes: 799920 }]);
+});
+
+/** Heaps of any shape: rows of four types with edges of any kind between them, some of them unreached. */
+const heaps = fc
+  .record({
+    edges: fc.array(fc.tuple(fc.nat(19), fc.nat(19), fc.boolean()), { maxLength: 60 }),
+    fromRoot: fc.array(fc.nat(19), { maxLength: 4 }),
+    counts: fc.array(fc.nat(3), { minLength: 20, maxLength: 20 }),
+  })
+  .map(({ edges, fromRoot, counts }) => {
+    const builder = new HeapBuilder({ nodes: 2, edges: 2 });
+    const types = ["a", "b", "c", "d"].map((name) => builder.addType(name, "m"));
+    const root = builder.addRoot(NodeKind.module, "app");
+    const first = builder.count;
+    for (let i = 0; i < 20; i++) builder.addNode(NodeKind.object, 16 * i, types[i % 4]!, 10 + i, counts[i]!, 0);
+    for (const [from, to, guess] of edges)
+      builder.addEdge(first + from, first + to, guess ? EdgeKind.conservative : EdgeKind.item, from);
+    for (const to of fromRoot) builder.addEdge(root, first + to, EdgeKind.global, builder.addName("x"));
+    builder.addEdge(0, root, EdgeKind.other, builder.addName("module"));
+    return builder.finish();
+  });
+
+test("every row has a path and a dominator, and retains what would go without it", () => {
+  fc.assert(
+    fc.property(heaps, (table) => {
+      const heap = new Heap(table);
+      const { idom, retained } = heap.dominatorTree;
+      for (let row = table.roots + 1; row < table.count; row++) {
+        expect(idom[row]).toBeLessThan(table.count);
+        expect(pathTo(heap, row).kind).not.toBe("unknown");
+        expect(without(table, [row]).bytes).toBe(retained[row]);
+      }
+    }),
+  );
+});
+
+test("a type retains what would go with all its objects that none of them already keeps", () => {
+  fc.assert(
+    fc.property(heaps, (table) => {
+      const heap = new Heap(table);
+      const { retained } = groupByType(heap);
+      const { idom, retained: kept } = heap.dominatorTree;
+      for (const type of new Set(table.type.subarray(table.roots + 1))) {
+        let expected = 0;
+        for (let row = table.roots + 1; row < table.count; row++) {
+          let above = idom[row]!;
+          while (above > table.roots && table.type[above] !== type) above = idom[above]!;
+          if (table.type[row] === type && above <= table.roots) expected += kept[row]!;
+        }
+        expect(retained[type]).toBe(expected);
+      }
+    }),
+  );
+});
+
+test("a path has no more guesses than it must", () => {
+  fc.assert(
+    fc.property(heaps, (table) => {
+      const { doubt } = searchTree(table);
+      // Bellman-Ford over edges that cost 1 when they are a guess.
+      const cost = new Float64Array(table.count).fill(Infinity);
+      cost[0] = 0;
+      for (let round = 0; round < table.count; round++)
+        for (let row = 0; row < table.count; row++)
+          for (let edge = table.firstEdge[row]!; edge < table.firstEdge[row + 1]!; edge++) {
+            const guess = (table.edgeLabel[edge]! & 15) === EdgeKind.conservative ? 1 : 0;
+            const to = table.edgeTo[edge]!;
+            cost[to] = Math.min(cost[to]!, cost[row]! + guess);
+          }
+      for (let row = table.roots + 1; row < table.count; row++) expect(doubt[row]).toBe(cost[row]);
+    }),
+  );
 });
