@@ -2,11 +2,11 @@
  * How good the forecasts of the peak are, on sizes that were measured and not fitted.
  *
  *     npx esbuild bench/scaling/coverage.ts --bundle --platform=node --format=esm --outfile=build/coverage.mjs
- *     node build/coverage.mjs [--plan consecutive|product] [--programs] [--only NAME,…] [--without NAME,…]
+ *     node build/coverage.mjs [--plan consecutive|product] [--bounds] [--programs] [--only NAME,…] [--without NAME,…]
  *
  * corpus/scaling/measured.jsonl holds the peaks of its programs at 9 to 27 sizes. Every window of 5 to 8 of them is fitted and every larger size foretold:
  * `consecutive` takes neighbouring sizes (a ratio of 1.4 from one to the next), `product` every other one and the smallest as the base, as `tidegauge scale`
- * chooses them. All figures are means over the programs, so that programs with many sizes do not dominate. Pure arithmetic: the same table on every machine.
+ * chooses them. With --bounds the programs that state a limit (lru_cache, maxlen) are fitted with it, as the verdicts find it. All figures are means over the programs, so that programs with many sizes do not dominate. Pure arithmetic: the same table on every machine.
  */
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
@@ -32,13 +32,19 @@ const BANDS = [1, 2.2, 4.5, 9, 30, Infinity];
 const LEAST_GROWTH = 3e6;
 const BASELINES: Record<string, Forecaster> = { linear, "power law": powerLaw, "one term": oneTerm };
 
+/** Limits that programs of the corpus state, as a snapshot at the largest run would show them: entries at n. Only with --bounds. */
+const BOUNDS: Record<string, { what: string; limit: number; fill: (n: number) => number }> = {
+  lru_bounded: { what: "lru_cache of g", limit: 2_000, fill: (n) => Math.min(n, 2_000) },
+  deque_bound: { what: "deque d", limit: 50_000, fill: (n) => Math.min(n, 50_000) },
+};
+
 const { values } = parseArgs({
   options: {
     plan: { type: "string", default: "consecutive" },
     programs: { type: "boolean", default: false },
+    bounds: { type: "boolean", default: false },
     only: { type: "string" },
     without: { type: "string" },
-    misses: { type: "boolean", default: false },
   },
 });
 
@@ -85,7 +91,9 @@ function rows(): Row[] {
       const given = window.map((point, i): Point =>
         i === window.length - 1 || i === middle ? point : { n: point.n, peakBytes: point.repeats![0] },
       );
-      const fitted = fit(given);
+      const last = given[given.length - 1].n;
+      const stated = values.bounds ? BOUNDS[program] : undefined;
+      const fitted = fit(given, stated ? { bounds: [{ ...stated, fill: stated.fill(last) }] } : {});
       const n = given.map((point) => point.n);
       const y = given.map((point) => point.peakBytes);
       for (const target of points) {
@@ -164,19 +172,23 @@ for (let band = 0; band + 1 < BANDS.length; band++) {
   );
 }
 if (values.programs) {
-  console.log("\n| program | coverage at 1-2.2 | 2.2-4.5 | 4.5-9 | 9-30 | answered there | covered of those |");
-  console.log("|---|---|---|---|---|---|---|");
+  console.log(
+    "\n| program | coverage at 1-2.2 | 2.2-4.5 | 4.5-9 | 9-30 | error at 4.5-9 | answered there | covered of those |",
+  );
+  console.log("|---|---|---|---|---|---|---|---|");
   for (const program of new Set(all.map((row) => row.program))) {
     const own = all.filter((row) => row.program === program && row.method === "tidegauge");
     const cells = [0, 1, 2, 3].map((band) => {
       const here = own.filter((row) => row.factor > BANDS[band] && row.factor <= BANDS[band + 1]);
       return here.length === 0 ? "-" : `${figures(here).cover.toFixed(2)} (${here.length})`;
     });
+    const middle = own.filter((row) => row.factor > 4.5 && row.factor <= 9);
+    const error = middle.length === 0 ? "-" : `${(figures(middle).error * 100).toFixed(1)} %`;
     const far = own.filter((row) => row.factor > 9 && row.factor <= 30);
     const answered = far.filter((row) => row.refused === null);
     const covered = answered.length === 0 ? "-" : figures(answered).cover.toFixed(2);
     console.log(
-      `| ${program} | ${cells.join(" | ")} | ${far.length === 0 ? "-" : `${answered.length} of ${far.length}`} | ${covered} |`,
+      `| ${program} | ${cells.join(" | ")} | ${error} | ${far.length === 0 ? "-" : `${answered.length} of ${far.length}`} | ${covered} |`,
     );
   }
 }

@@ -4,6 +4,7 @@ import { formatBytes, formatCount } from "../../base/format.ts";
 import { MAX_TERMS, fit } from "./fit.ts";
 import type { Fit } from "./fit.ts";
 import { termAt } from "./models.ts";
+import type { Model } from "./models.ts";
 import { cautionsOf, refusalOf } from "./refusals.ts";
 import type { Bound, FitOptions, Fitting, Forecast, Point, SelfTest } from "./types.ts";
 
@@ -16,14 +17,10 @@ const HALVINGS = 24;
 
 /** The peak at n with its 90 % interval. n > 0. The caller prints no number when `refused`. */
 export function forecast(fitted: Fit, n: number): Forecast {
-  const values = sortedAt(fitted, n, true);
-  const part = {
-    n,
-    bytes: quantileSorted(values, 0.5),
-    low: quantileSorted(values, LOW),
-    high: quantileSorted(values, HIGH),
-    factor: n / fitted.largest,
-  };
+  const values = sortedAt(fitted, n);
+  const low = quantileSorted(values, LOW);
+  const high = quantileSorted(values, HIGH);
+  const part = { n, bytes: Math.min(Math.max(pointAt(fitted, n), low), high), low, high, factor: n / fitted.largest };
   const reached = fitted.bounds.filter((bound) => stopsAt(fitted, bound) < n);
   return {
     ...part,
@@ -33,41 +30,70 @@ export function forecast(fitted: Fit, n: number): Forecast {
   };
 }
 
-/** What the draws say at n, ascending; `capped`: with the bounds that the program states. */
-function sortedAt(fitted: Fit, n: number, capped: boolean): number[] {
-  const { draws, models, largest, smallestPeak } = fitted;
-  const terms = models.map(({ model }) => model.terms.map((term) => termAt(term, n, largest)));
+/** What the draws say at n, ascending. */
+function sortedAt(fitted: Fit, n: number): number[] {
+  const { draws, models, smallestPeak } = fitted;
   const lowest = smallestPeak - BELOW * draws.noiseFloor;
-  const caps = capped ? fitted.bounds.map((bound) => capOf(fitted, bound, n)).filter((cap) => cap !== null) : [];
+  const curves = models.map(({ model }) => curveOf(fitted, model, n));
   const out: number[] = Array.from({ length: draws.count });
   for (let i = 0; i < draws.count; i++) {
-    const x = terms[draws.model[i]];
-    let mu = 0;
-    for (let j = 0; j < x.length; j++) mu += draws.coefficients[i * MAX_TERMS + j] * x[j];
-    for (const cap of caps) mu = Math.max(mu - cap.removed, cap.floor(i));
+    const mu = curves[draws.model[i]](draws.coefficients, i * MAX_TERMS);
     const varying = draws.noiseShare * Math.max(mu - smallestPeak, 0);
     out[i] = Math.max(mu + draws.noise[i] * Math.sqrt(draws.noiseFloor ** 2 + varying ** 2), lowest);
   }
   return out.sort((a, b) => a - b);
 }
 
+/**
+ * The best guess: the weighted median of what the fitted models say. Not the median of the draws: their guard terms can only add, so it lies
+ * above the truth by a part of the interval's upper half.
+ */
+function pointAt(fitted: Fit, n: number): number {
+  const values = fitted.models.map(({ model, coefficients, weight }) => ({
+    value: curveOf(fitted, model, n)(coefficients, 0),
+    weight,
+  }));
+  values.sort((a, b) => a.value - b.value);
+  let sum = 0;
+  for (const { value, weight } of values) {
+    sum += weight;
+    if (sum >= 0.5) return value;
+  }
+  return values[values.length - 1].value;
+}
+
+type Curve = (coefficients: Float64Array, offset: number) => number;
+
+/** A model at n as a function of its coefficients, with the bounds that the program states. */
+function curveOf(fitted: Fit, model: Model, n: number): Curve {
+  const plain = at(model, n, fitted.largest);
+  const full = fitted.bounds.map((bound) => ({ bound, end: stopsAt(fitted, bound) })).filter(({ end }) => end < n);
+  if (full.length === 0) return plain;
+  // What would have been added beyond a bound is taken off, but never more than the model adds from there on.
+  const caps = full.map(({ bound, end }) => ({
+    removed: bound.bytes === undefined ? Infinity : (bound.bytes * (n - end)) / fitted.largest,
+    floor: at(model, end, fitted.largest),
+  }));
+  return (coefficients, offset) => {
+    let mu = plain(coefficients, offset);
+    for (const { removed, floor } of caps) mu = Math.max(mu - removed, Math.min(mu, floor(coefficients, offset)));
+    return mu;
+  };
+}
+
+function at(model: Model, n: number, largest: number): Curve {
+  const x = model.terms.map((term) => termAt(term, n, largest));
+  return (coefficients, offset) => {
+    let sum = 0;
+    for (let j = 0; j < x.length; j++) sum += coefficients[offset + j] * x[j];
+    return sum;
+  };
+}
+
 /** Size at which a bound is full, if it goes on filling as it did: never less than the largest that was run. */
 function stopsAt(fitted: Fit, bound: Bound): number {
   if (!(bound.fill > 0)) return Infinity;
   return fitted.largest * Math.max(bound.limit / bound.fill, 1);
-}
-
-/** What a full bound takes off a draw at n, and what it may not fall below: the same draw where the bound is reached. */
-function capOf(fitted: Fit, bound: Bound, n: number): { removed: number; floor: (draw: number) => number } | null {
-  const end = stopsAt(fitted, bound);
-  if (n <= end) return null;
-  const terms = fitted.models.map(({ model }) => model.terms.map((term) => termAt(term, end, fitted.largest)));
-  const floor = (i: number): number => {
-    const x = terms[fitted.draws.model[i]];
-    return x.reduce((sum, value, j) => sum + fitted.draws.coefficients[i * MAX_TERMS + j] * value, 0);
-  };
-  const removed = bound.bytes === undefined ? Infinity : (bound.bytes * (n - end)) / fitted.largest;
-  return { removed, floor };
 }
 
 function boundText(fitted: Fit, bound: Bound): string {

@@ -48,6 +48,8 @@ const PAIRS: readonly (readonly [TermShape, TermShape, number])[] = [
   [power(1), power(1, 1), 0.1],
 ];
 const PLATEAU_PRIOR = 0.25;
+/** Where the end lies between two sizes, as a share of their ratio's logarithm: finer than the noise of 2 % needs at a ratio of 1.75. */
+const PLATEAU_PLACES = [0.05, 0.2, 0.35, 0.5, 0.65, 0.8, 0.95];
 const STAIR_PRIOR = 0.2;
 const STAIR_LINEAR_PRIOR = 0.3;
 export const STAIR_PHASES = 8;
@@ -66,11 +68,14 @@ export function modelsFor(sizes: readonly number[]): Model[] {
     models.push(model("stair", [stair], STAIR_PRIOR / STAIR_PHASES));
     models.push(model("stair + n", [stair, power(1)], STAIR_LINEAR_PRIOR / STAIR_PHASES));
   }
-  // An end can only be told once it is passed: at least two sizes beyond it, and two before.
-  const k = sizes.length;
-  for (let i = 1; i + 2 < k; i++) {
-    const end = Math.sqrt(sizes[i] * sizes[i + 1]);
-    models.push({ ...model("plateau", [{ kind: "plateau", a: end, b: 0 }], PLATEAU_PRIOR / (k - 3)), parameters: 3 });
+  // An end is recognised once it is passed: one size beyond it tells that growth is over, two before it that there was growth.
+  const gaps = sizes.length - 2;
+  for (let i = 1; i + 1 < sizes.length; i++) {
+    for (const part of PLATEAU_PLACES) {
+      const end = sizes[i] * (sizes[i + 1] / sizes[i]) ** part;
+      const prior = PLATEAU_PRIOR / (gaps * PLATEAU_PLACES.length);
+      models.push({ ...model("plateau", [{ kind: "plateau", a: end, b: 0 }], prior), parameters: 3 });
+    }
   }
   return models;
 }

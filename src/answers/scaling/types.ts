@@ -108,7 +108,7 @@ export interface Refusal {
   readonly nextSize: number | null;
 }
 
-/** At one size. low, bytes, high are the 5 %, 50 % and 95 % quantiles of the draws: they are there even when `refused`, but must not be printed then. */
+/** At one size. low and high are the 5 % and 95 % quantiles of the draws, bytes the best guess (the models' weighted median), within them. They are there even when `refused`, but must not be printed then. */
 export interface Forecast {
   readonly n: number;
   readonly bytes: number;
