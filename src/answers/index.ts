@@ -35,3 +35,20 @@ export type { HeapDiffAnswer, HolderChange, TypeChange } from "./heapdiff.ts";
 export { hasHeap } from "../tide/snapshot.ts";
 export { snapshotFile, snapshotOf } from "../views/objects/snapshot.ts";
 export type { LedgerNode, Snapshot } from "../views/objects/snapshot.ts";
+export { scaleAnswer } from "./forecast.ts";
+export type { Fits, ScaleAnswer, ScaleInput } from "./forecast.ts";
+export { fit } from "./scaling/fit.ts";
+export type { Fit } from "./scaling/fit.ts";
+export { forecast, largestFitting, selfTest } from "./scaling/forecast.ts";
+export { sizeText } from "./scaling/words.ts";
+export type {
+  ArrayAtPeak,
+  Bound,
+  Fitting,
+  Forecast,
+  Point,
+  Refusal,
+  SelfTest,
+  SiteAtPeak,
+  SiteCurve,
+} from "./scaling/types.ts";

@@ -264,8 +264,10 @@ function draw(
       noises.push(deviation * random.normal());
     }
   }
-  const agree = made === 0 ? 0 : model.length / made;
-  if (model.length > 0) for (const [i, each] of models.entries()) each.weight = kept[i] / model.length;
+  // None is left: the stopped runs contradict every model. The draws are those without them, `agree` says that they must not be believed.
+  if (model.length === 0 && censored.length > 0) return { ...draw(models, sizes, noise, [], options), agree: 0 };
+  const agree = model.length / made;
+  for (const [i, each] of models.entries()) each.weight = kept[i] / model.length;
   return {
     agree,
     draws: {

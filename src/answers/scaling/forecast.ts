@@ -5,6 +5,7 @@ import { MAX_TERMS, fit } from "./fit.ts";
 import type { Fit } from "./fit.ts";
 import { termAt } from "./models.ts";
 import type { Model } from "./models.ts";
+import { sizeText } from "./words.ts";
 import { cautionsOf, refusalOf } from "./refusals.ts";
 import type { Bound, FitOptions, Fitting, Forecast, Point, SelfTest } from "./types.ts";
 
@@ -97,7 +98,7 @@ function stopsAt(fitted: Fit, bound: Bound): number {
 }
 
 function boundText(fitted: Fit, bound: Bound): string {
-  const end = formatCount(Math.round(stopsAt(fitted, bound)));
+  const end = sizeText(Math.round(stopsAt(fitted, bound)));
   return bound.fill >= bound.limit
     ? `${bound.what} is full (${formatCount(bound.limit)}): it has stopped growing`
     : `${bound.what}, ${formatCount(bound.fill)} of ${formatCount(bound.limit)}: stops growing at n = ${end}, if it goes on filling`;
@@ -113,7 +114,7 @@ export function largestFitting(fitted: Fit, limitBytes: number): Fitting {
   if (smallest.bytes > limitBytes) {
     return {
       ...base,
-      text: `It does not fit in ${limit}: n = ${formatCount(smallest.n)} already took ${formatBytes(smallest.bytes)}.`,
+      text: `It does not fit in ${limit}: n = ${sizeText(smallest.n)} already took ${formatBytes(smallest.bytes)}.`,
     };
   }
   const end = farthest(fitted);
@@ -121,7 +122,7 @@ export function largestFitting(fitted: Fit, limitBytes: number): Fitting {
   if (n === null)
     return {
       ...base,
-      text: `It does not fit in ${limit} with 95 % safety, not even at n = ${formatCount(smallest.n)}.`,
+      text: `It does not fit in ${limit} with 95 % safety, not even at n = ${sizeText(smallest.n)}.`,
     };
   const whole = Math.floor(n);
   const atLeast = n >= end;
@@ -133,8 +134,8 @@ export function largestFitting(fitted: Fit, limitBytes: number): Fitting {
     atLeast,
   };
   const text = atLeast
-    ? `It fits at least up to n = ${formatCount(whole)} (with 95 % safety); farther than that these runs cannot tell.`
-    : `It fits up to n = ${formatCount(whole)} (with 95 % safety).`;
+    ? `It fits at least up to n = ${sizeText(whole)} (with 95 % safety); farther than that these runs cannot tell.`
+    : `It fits up to n = ${sizeText(whole)} (with 95 % safety).`;
   return { ...found, low: below(found.low, end), high: below(found.high, end), text };
 }
 
@@ -184,6 +185,6 @@ export function selfTest(points: readonly Point[], options: FitOptions = {}): Se
     measuredBytes: last.bytes,
     forecast: told,
     inside,
-    text: `Test of this forecast: the run at n = ${formatCount(n)} was foretold as ${range}; it took ${formatBytes(last.bytes)}${inside ? "" : ", outside"}.`,
+    text: `Test of this forecast: the run at n = ${sizeText(n)} was foretold as ${range}; it took ${formatBytes(last.bytes)}${inside ? "" : ", outside"}.`,
   };
 }

@@ -1,7 +1,7 @@
 /** When a number would not be honest, and what has to be said with one. */
-import { formatCount } from "../../base/format.ts";
-import type { Fit, ModelFit } from "./fit.ts";
+import type { Fit } from "./fit.ts";
 import { valueAt } from "./fit.ts";
+import { factorText, sizeText, waysOf } from "./words.ts";
 import type { Forecast, Refusal, RefusalKind } from "./types.ts";
 
 const LEAST_SIZES = 5;
@@ -33,7 +33,7 @@ export function refusalOf(fitted: Fit, at: Numbers): Refusal | null {
     return refuse("too-few-sizes", `${sizes.length} sizes are too few, at least ${LEAST_SIZES} are needed`);
   if (fitted.censored.length > 0 && fitted.censoredAgree < CENSORED_AGREE) {
     const worst = fitted.censored[0];
-    const text = `the run at n = ${formatCount(worst.n)} ${worst.reason ?? "was stopped"} above what the smaller runs foretold: something changes there`;
+    const text = `the run at n = ${sizeText(worst.n)} ${worst.reason ?? "was stopped"} above what the smaller runs foretold: something changes there`;
     return refuse("stopped-run-contradicts", text, between(largest, worst.n));
   }
   const best = Math.min(...models.filter((each) => each.weight > 0).map((each) => each.misfit));
@@ -43,14 +43,14 @@ export function refusalOf(fitted: Fit, at: Numbers): Refusal | null {
   if (growth < LEAST_GROWTH_FLOORS * draws.noiseFloor) {
     const flat = models[0].model.terms.length === 1;
     const text = flat
-      ? `no growth was seen up to n = ${formatCount(largest)}`
-      : `less than 3 MB of growth was seen up to n = ${formatCount(largest)}`;
+      ? `no growth was seen up to n = ${sizeText(largest)}`
+      : `less than 3 MB of growth was seen up to n = ${sizeText(largest)}`;
     return refuse(flat ? "no-growth" : "too-little-growth", text, next(fitted, at.n, 4));
   }
   if (at.factor > FARTHEST)
     return refuse(
       "too-far",
-      `n = ${formatCount(at.n)} is ${formatCount(Math.round(at.factor))} times the largest run`,
+      `n = ${sizeText(at.n)} is ${factorText(at.factor).slice(0, -1)} times the largest run`,
       towards(fitted, at.n),
     );
   if (at.high > WIDEST * Math.max(at.low, 1))
@@ -72,14 +72,10 @@ function disagreeing(fitted: Fit, n: number): string | null {
 export function cautionsOf(fitted: Fit, at: Numbers): string[] {
   const out: string[] = [];
   if (at.factor > FAR) out.push("if nothing changes on the way");
-  const [a, b] = fitted.models;
-  if (b && b.weight > SHARED_WEIGHT && named(a) !== named(b)) out.push(`between ${named(a)} and ${named(b)}`);
-  for (const odd of fitted.outliers) out.push(`the run at n = ${formatCount(odd.n)} stands out and was set aside`);
+  const [first, second] = waysOf(fitted);
+  if (second && second.weight > SHARED_WEIGHT) out.push(`it ${first.text}, or it ${second.text}`);
+  for (const odd of fitted.outliers) out.push(`the run at n = ${sizeText(odd.n)} stands out and was set aside`);
   return out;
-}
-
-function named(each: ModelFit): string {
-  return each.model.name === "constant" ? "no growth" : each.model.name;
 }
 
 /** One step up, not beyond the target. */
