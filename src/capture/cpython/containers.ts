@@ -74,6 +74,7 @@ export function visitDict(walk: Walk, row: number, address: number): void {
   if (count > SANE) return;
   const slots = Math.floor((2 * (layout.since(11) ? 2 ** image.byte(keys + 8) : image.pointer(keys + 8))) / 3);
   if (!walk.own(row, keys, Role.table, entries - keys + slots * stride)) return;
+  if (isInterned(walk, entries + keyAt, count, stride)) return;
   const spelled = count <= MOST_NAMED || walk.values;
   for (let i = 0, entry = entries + keyAt; i < count; i++, entry += stride) {
     const value = image.pointer(entry + 8);
@@ -84,6 +85,19 @@ export function visitDict(walk: Walk, row: number, address: number): void {
     walk.edge(row, value, name < 0 ? packLabel(EdgeKind.key, keyRow) : packLabel(EdgeKind.nameKey, name));
   }
   if (slots * stride >= LARGE) walk.builder.addContainer(row, image.pointer(address + 16), slots);
+}
+
+/** The table of interned strings maps each string to itself and counts neither reference: it keeps nothing alive. */
+function isInterned({ image }: Walk, first: number, count: number, stride: number): boolean {
+  if (count < 256) return false;
+  let same = 0;
+  for (let i = 0, entry = first; i < count && same < 32; i++, entry += stride) {
+    const value = image.pointer(entry + 8);
+    if (value === 0) continue;
+    if (image.pointer(entry) !== value) return false;
+    same++;
+  }
+  return same > 0;
 }
 
 /** The dict of an instance whose class keeps the keys. */

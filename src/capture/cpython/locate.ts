@@ -206,7 +206,7 @@ function interpretersFrom(
     hex,
     version: versionText(hex),
     layout,
-    interpreters: states.reverse().map((state) => interpreterAt(image, layout, state)),
+    interpreters: states.reverse().map((state) => interpreterAt(image, layout, state, address)),
     elf,
     doubts,
   };
@@ -216,7 +216,7 @@ function interpretersFrom(
   return runtime;
 }
 
-function interpreterAt(image: Image, layout: Layout, address: number): Interpreter {
+function interpreterAt(image: Image, layout: Layout, address: number, runtime: number): Interpreter {
   const field = (...names: string[]): number => {
     const at = layout.at("PyInterpreterState", ...names);
     return at === ABSENT ? 0 : image.pointer(address + at);
@@ -228,9 +228,15 @@ function interpreterAt(image: Image, layout: Layout, address: number): Interpret
     modules: field("imports.modules", "modules"),
     sysdict: field("sysdict"),
     builtins: field("builtins"),
-    gc: gc === ABSENT ? 0 : address + gc,
+    gc: gc === ABSENT ? collectorOfRuntime(layout, runtime) : address + gc,
     threads: threadsOf(image, layout, field("threads.head", "tstate_head")),
   };
+}
+
+/** 3.8 has one collector, in _PyRuntime. */
+function collectorOfRuntime(layout: Layout, runtime: number): number {
+  const gc = layout.at("_PyRuntimeState", "gc");
+  return gc === ABSENT || runtime === 0 ? 0 : runtime + gc;
 }
 
 function threadsOf(image: Image, layout: Layout, head: number): Thread[] {

@@ -33,6 +33,7 @@ export function strValue(image: Image, layout: Layout, address: number, most = L
         : kind === 2
           ? bytes[i]! | (bytes[i + 1]! << 8)
           : bytes[i]! | (bytes[i + 1]! << 8) | (bytes[i + 2]! << 16);
+    if (unit > 0x10_ffff) return null;
     text += String.fromCodePoint(unit);
   }
   return text;

@@ -43,6 +43,8 @@ export interface TypeInfo {
   doubtful: Int32Array;
   /** sizeof the C structure that holds the instance's data, without slots */
   nativeSize: number;
+  /** 3.11 on, of types whose objects hold a frame: where it is; else 0 */
+  frameAt: number;
 }
 
 const FLAG = { inline: 4, managedWeakref: 8, managedDict: 16, heap: 512, ready: 4096, gc: 0x4000 } as const;
@@ -136,6 +138,7 @@ export class Types {
       labels: new Uint32Array(0),
       doubtful: new Int32Array(0),
       nativeSize: 16,
+      frameAt: 0,
     };
     const index = walk.infos.push(info) - 1;
     this.fieldsOf(walk, info);
@@ -182,6 +185,7 @@ export class Types {
     if (!known) size = 16;
     info.nativeSize = Math.max(size, doubtTo);
     if (info.isMeta) info.visit = Visit.type;
+    if (info.visit === Visit.generator && layout.since(11)) info.frameAt = layout.at("PyGenObject", "gi_iframe");
     const doubtful: number[] = [];
     const first = info.item > 0 && size < 24 ? 24 : size;
     for (let offset = first; offset + 8 <= doubtTo; offset += 8)

@@ -83,8 +83,8 @@ function visitKind(walk: Walk, types: Types, row: number, address: number, info:
       // The state of a module written in C: only its own code knows what is in there.
       const state = image.pointer(address + layout.at("PyModuleObject", "md_state"));
       if (state === 0) return;
-      const bytes = walk.blocks.liveSize(state);
-      if (walk.own(row, state, Role.table)) scan(walk, row, state, Math.min(bytes, MODULE_STATE));
+      const bytes = walk.blocks.liveSize(state) || stateSize(walk, address);
+      if (walk.own(row, state, Role.table, bytes)) scan(walk, row, state, Math.min(bytes, MODULE_STATE));
       return;
     }
     case Visit.ndarray:
@@ -115,4 +115,12 @@ function visitKind(walk: Walk, types: Types, row: number, address: number, info:
       return;
     default:
   }
+}
+
+/** What the module's definition asks for, where no allocator tells. */
+function stateSize({ image, layout }: Walk, module: number): number {
+  const own = layout.at("PyModuleObject", "md_state_size");
+  if (own !== -1) return image.pointer(module + own);
+  const definition = image.pointer(module + layout.at("PyModuleObject", "md_def"));
+  return definition === 0 ? 0 : image.pointer(definition + layout.at("PyModuleDef", "m_size"));
 }

@@ -202,10 +202,23 @@ export class Walk {
   /** Size of an object by its type, for objects that no allocator that is understood handed out. */
   formula(address: number, info: TypeInfo): number {
     if (info.item === 0) return info.size;
+    if (info.frameAt > 0) return info.size + this.frameItems(address + info.frameAt) * 8;
     const length = Math.abs(this.image.i64(address + 16));
     const items = info.isInt && this.layout.since(12) ? Math.floor(length / 8) : length;
     const bytes = info.size + info.item * Math.min(items, 2 ** 40);
     return Math.ceil(bytes / 8) * 8;
+  }
+
+  /** Locals and stack of the frame inside a generator, coroutine or frame object, less the one that its type counts. */
+  private frameItems(frame: number): number {
+    const { image, layout } = this;
+    const executable = image.pointer(frame + layout.at("_PyInterpreterFrame", "f_executable", "f_code"));
+    const code = executable - (executable % 4);
+    if (!image.has(code, 8)) return 0;
+    const items =
+      image.i32(code + layout.at("PyCodeObject", "co_nlocalsplus")) +
+      image.i32(code + layout.at("PyCodeObject", "co_stacksize"));
+    return items > 0 && items < 1e6 ? items - 1 : 0;
   }
 
   private growTo(row: number): void {
