@@ -1,5 +1,10 @@
-/** One snapshot of all objects of a process or a core file: its memory, its allocators, its objects, in that order. */
+/** One snapshot of all objects of a process: its memory, its allocators, its objects, in that order. */
+import { Heap } from "../views/objects/analysis.ts";
 import type { Snapshot } from "../views/objects/snapshot.ts";
+import { NO_BLOCKS } from "./allocators/blocks.ts";
+import { readHeap } from "./cpython/read.ts";
+import { captureLive } from "./image/live.ts";
+import type { Target } from "./image/target.ts";
 import { Refusal } from "./run/refusal.ts";
 
 export interface SnapshotOptions {
@@ -14,9 +19,50 @@ export interface SnapshotOptions {
 }
 
 /** Throws a Refusal, one sentence, when the target cannot be read. */
-export async function takeSnapshot(target: string, options: SnapshotOptions): Promise<Snapshot> {
-  throw new Refusal(
-    3,
-    `this version cannot read ${options.isProcess ? "process" : "core file"} ${target} yet; name a snapshot (.tide)`,
-  );
+export async function takeSnapshot(name: string, options: SnapshotOptions): Promise<Snapshot> {
+  const target = await targetOf(name, options);
+  return snapshotFrom(target, options.values);
+}
+
+async function targetOf(name: string, options: SnapshotOptions): Promise<Target> {
+  if (!options.isProcess)
+    throw new Refusal(3, `${name}: this version reads processes and snapshots (.tide), not core files`);
+  if (!options.stop)
+    throw new Refusal(3, "this version cannot read a process without stopping it; leave --no-stop out");
+  return captureLive(Number(name));
+}
+
+/** The snapshot of a target whose memory was copied. */
+export function snapshotFrom(target: Target, values: boolean): Snapshot {
+  const { table, audit, runtime } = readHeap(target, NO_BLOCKS, { values });
+  const notMeasured = [...runtime.doubts];
+  if (audit.collecting) notMeasured.push("A collection was running: what is garbage cannot be told.");
+  return {
+    heap: new Heap(table),
+    facts: {
+      pid: target.pid,
+      argv: target.argv,
+      cwd: target.cwd,
+      exe: target.exe,
+      python: `CPython ${runtime.version}`,
+      source: target.source,
+      stopMilliseconds: target.stopMilliseconds,
+      copiedBytes: target.copiedBytes,
+      rssBytes: target.status.vmRss,
+      takenAt: Math.floor(Date.now() / 1000),
+      interpreters: runtime.interpreters.length,
+      threads: target.status.threads.length,
+      notMeasured,
+    },
+    audit: {
+      counted: audit.counted,
+      explained: audit.explained,
+      tracked: audit.tracked,
+      trackedReached: audit.tracked - audit.unreached,
+      liveBytes: NaN,
+      foundBytes: NaN,
+      badPointers: audit.broken,
+    },
+    ledger: undefined,
+  };
 }
