@@ -249,11 +249,25 @@ function referencesTo({ heap }: Snapshot, rows: readonly number[]): { edge: stri
   return [...counts].map(([edge, count]) => ({ edge, count })).sort((a, b) => b.count - a.count);
 }
 
+/** Dominators with fewer children than this only pass on what keeps (a tuple around a key, the dict of an instance). */
+const FEW = 8;
+const LEVELS = 4;
+
+/** The nearest dominator that keeps many, or the immediate one. */
+function keeperOf({ idom, firstChild }: Snapshot["heap"]["dominatorTree"], row: number): number {
+  let at = idom[row]!;
+  for (let level = 0; level < LEVELS && at !== 0; level++) {
+    if (firstChild[at + 1]! - firstChild[at]! >= FEW) return at;
+    at = idom[at]!;
+  }
+  return idom[row]!;
+}
+
 function keepersOf(snapshot: Snapshot, rows: readonly number[], limit: number): TypeAnswer["keptBy"] {
   const { table, dominatorTree } = snapshot.heap;
   const keepers = new Map<number, { count: number; bytes: number }>();
   for (const row of rows) {
-    const above = dominatorTree.idom[row]!;
+    const above = keeperOf(dominatorTree, row);
     const entry = keepers.get(above) ?? { count: 0, bytes: 0 };
     entry.count++;
     entry.bytes += dominatorTree.retained[row]!;

@@ -1,8 +1,9 @@
 /** One snapshot of all objects of a process: its memory, its allocators, its objects, in that order. */
 import { Heap } from "../views/objects/analysis.ts";
 import type { Snapshot } from "../views/objects/snapshot.ts";
-import { NO_BLOCKS } from "./allocators/blocks.ts";
-import { readHeap } from "./cpython/read.ts";
+import { GranuleMap } from "./allocators/blocks.ts";
+import { walkPymalloc } from "./allocators/pymalloc.ts";
+import { locate, readHeap } from "./cpython/read.ts";
 import { captureLive } from "./image/live.ts";
 import type { Target } from "./image/target.ts";
 import { Refusal } from "./run/refusal.ts";
@@ -34,7 +35,10 @@ async function targetOf(name: string, options: SnapshotOptions): Promise<Target>
 
 /** The snapshot of a target whose memory was copied. */
 export function snapshotFrom(target: Target, values: boolean): Snapshot {
-  const { table, audit, runtime } = readHeap(target, NO_BLOCKS, { values });
+  const located = locate(target);
+  const blocks = new GranuleMap(target.image);
+  walkPymalloc(target.image, located, blocks);
+  const { table, audit, runtime } = readHeap(target, blocks, { values, runtime: located });
   const notMeasured = [...runtime.doubts];
   if (audit.collecting) notMeasured.push("A collection was running: what is garbage cannot be told.");
   return {
