@@ -100,8 +100,9 @@ export function visitBytearray(walk: Walk, row: number, address: number): void {
 export function visitMemoryview(walk: Walk, row: number, address: number): void {
   const { image, layout } = walk;
   const at = (field: string): number => address + layout.at("PyMemoryViewObject", field);
+  // The buffer is held by way of a managed buffer, which several views share; `obj` is a copy that counts no reference.
   const base = image.pointer(at("view.obj"));
-  if (base !== 0) walk.edge(row, base, packLabel(EdgeKind.base));
+  walk.field(row, at("mbuf"), packLabel(EdgeKind.base));
   const count = image.i32(at("view.ndim"));
   const shapes = image.pointer(at("view.shape"));
   const shape = Array.from({ length: Math.max(0, Math.min(count, MOST_DIMENSIONS)) }, (_, i) =>

@@ -134,7 +134,8 @@ export function sharedNames(walk: Walk, keys: number, kind: EdgeKind): Uint32Arr
 export function ownSharedKeys(walk: Walk, row: number, keys: number): void {
   const { image, layout } = walk;
   const { entries, count, stride, key } = readKeys(image, layout, keys);
-  if (!walk.own(row, keys, Role.table)) return;
+  const slots = Math.floor((2 * (layout.since(11) ? 2 ** image.byte(keys + 8) : image.pointer(keys + 8))) / 3);
+  if (!walk.own(row, keys, Role.table, entries - keys + slots * stride)) return;
   for (let i = 0; i < Math.min(count, 65_536); i++) {
     walk.field(row, entries + i * stride + key, packLabel(EdgeKind.dictKey, i));
   }
@@ -143,7 +144,8 @@ export function ownSharedKeys(walk: Walk, row: number, keys: number): void {
 export function visitOrderedDict(walk: Walk, row: number, address: number): void {
   const { image, layout } = walk;
   visitDict(walk, row, address);
-  walk.own(row, image.pointer(address + layout.at("PyODictObject", "od_fast_nodes")), Role.table);
+  const fast = layout.at("PyODictObject", "od_fast_nodes");
+  walk.own(row, image.pointer(address + fast), Role.table, image.pointer(address + fast + 8) * 8);
   let node = image.pointer(address + layout.at("PyODictObject", "od_first"));
   for (let i = 0; node !== 0 && i < SANE; i++, node = image.pointer(node + 16)) {
     if (!walk.own(row, node, Role.table, 32)) return;

@@ -52,7 +52,9 @@ export function objectAt(walk: Walk, address: number): number {
   const { prefix } = walk.infos[index]!;
   const block = walk.blocks.blockOf(address);
   // An object begins its block, or lies in static data.
-  if (block !== 0 ? block !== address - prefix : address % 16 === 0 && !walk.isStatic(address)) return 0;
+  if (block !== 0) {
+    if (block !== address - prefix) return 0;
+  } else if (walk.blocks.liveCount > 0 && !walk.isStatic(address)) return 0;
   // A count beyond all memory is none.
   if (!walk.layout.since(12) && walk.image.word32(address + 4) !== 0) return 0;
   return walk.reach(address);

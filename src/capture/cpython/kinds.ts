@@ -1,7 +1,7 @@
 /**
  * What is known of the types of CPython and its standard library that are written in C: which visitor reads them, and which fields hold
  * references. A field `x=y` is shown as the attribute `.y`, a plain `x` as a field of the C structure; fields that a version lacks are
- * left out. `__dict__` and weak references follow from the type itself (types.ts). Layouts: layouts.json; which fields count a
+ * left out; `@16=x` gives an offset that no version moved. `__dict__` and weak references follow from the type itself (types.ts). Layouts: layouts.json; which fields count a
  * reference: each type's tp_traverse and tp_dealloc.
  */
 
@@ -82,7 +82,7 @@ export const KINDS: Readonly<Record<string, readonly [visit: Visit, struct: stri
   method: [Visit.plain, "PyMethodObject", "im_func=__func__ im_self=__self__"],
   instancemethod: [Visit.plain, "PyInstanceMethodObject", "func=__func__"],
   builtin_function_or_method: [Visit.plain, "PyCFunctionObject", "m_self=__self__ m_module=__module__"],
-  builtin_method: [Visit.plain, "PyCMethodObject", "func.m_self=__self__ func.m_module=__module__ mm_class"],
+  builtin_method: [Visit.plain, "PyCMethodObject", "@24=__self__ @32=__module__ @56=mm_class"],
   cell: [Visit.plain, "PyCellObject", "ob_ref=cell_contents"],
   slice: [Visit.plain, "PySliceObject", "start=start stop=stop step=step"],
   range: [Visit.plain, "rangeobject", "start=start stop=stop step=step length"],
@@ -139,8 +139,8 @@ export const KINDS: Readonly<Record<string, readonly [visit: Visit, struct: stri
   "functools._lru_list_elem": [Visit.plain, "lru_list_elem", "key result"],
   "collections.deque": [Visit.deque, "dequeobject"],
   bytearray: [Visit.bytearray, "PyByteArrayObject"],
-  memoryview: [Visit.memoryview, "PyMemoryViewObject", "mbuf"],
-  managedbuffer: [Visit.plain, "_PyManagedBufferObject", "master.obj"],
+  memoryview: [Visit.memoryview, "PyMemoryViewObject"],
+  managedbuffer: [Visit.plain, "_PyManagedBufferObject", "master.obj=obj"],
   "array.array": [Visit.array, "arrayobject"],
   "mmap.mmap": [Visit.mmap, "mmap_object"],
   "_io.BytesIO": [Visit.plain, "bytesio", "buf"],
@@ -169,6 +169,15 @@ export const KINDS: Readonly<Record<string, readonly [visit: Visit, struct: stri
   "itertools._tee": [Visit.plain, "teeobject", "dataobj"],
   "itertools.starmap": [Visit.plain, "starmapobject", "func it"],
   "itertools.accumulate": [Visit.plain, "accumulateobject", "total it func binop initial"],
+  "re.Pattern": [Visit.plain, "PatternObject", "groupindex indexgroup pattern=pattern"],
+  "re.Match": [Visit.plain, "MatchObject", "string=string regs pattern=re"],
+  "_io.TextIOWrapper": [
+    Visit.plain,
+    "textio",
+    "buffer=buffer encoding encoder decoder readnl errors decoded_chars pending_bytes snapshot raw",
+  ],
+  "_abc._abc_data": [Visit.plain, "", "@16=_abc_registry @24=_abc_cache @32=_abc_negative_cache"],
+  "types.GenericAlias": [Visit.plain, "", "@16=__origin__ @24=__args__ @32=__parameters__"],
   "numpy.ndarray": [Visit.ndarray, ""],
   "_queue.SimpleQueue": [Visit.simpleQueue, "simplequeueobject", "lst"],
 };

@@ -90,6 +90,7 @@ export function readHeap(target: Target, blocks: BlockMap, options: ReadOptions 
   for (const row of [rest, ...libraryRows]) builder.addLabelled(0, row, packLabel(EdgeKind.other, MAX_ARGUMENT));
   run();
   followDoubts(walk, run);
+  for (const type of types.staticStates.keys()) walk.edge(rest, type, walk.named(EdgeKind.global, "builtin types"));
   interpreterRest(walk, runtime, rest);
   run();
   followDoubts(walk, run);

@@ -174,9 +174,9 @@ export function interpreterRest(walk: Walk, { interpreters, layout }: Runtime, r
     const size = layout.size("PyInterpreterState");
     const types = layout.at("PyInterpreterState", "types");
     const cache = layout.at("PyInterpreterState", "type_cache");
-    // Borrowed: the cache of looked-up attributes.
+    // Borrowed: the cache of looked-up attributes. The dicts of static types belong to the types.
     const skipFrom = types !== ABSENT ? types : cache;
-    const skipTo = skipFrom === ABSENT ? 0 : skipFrom + 98_312;
+    const skipTo = skipFrom + (types === ABSENT ? 98_304 : layout.size("types_state"));
     const interned = layout.at("PyInterpreterState", "cached_objects.interned_strings");
     scanMissing(
       walk,

@@ -186,6 +186,7 @@ export class Types {
     info.nativeSize = Math.max(size, doubtTo);
     if (info.isMeta) info.visit = Visit.type;
     if (info.visit === Visit.generator && layout.since(11)) info.frameAt = layout.at("PyGenObject", "gi_iframe");
+    if (info.visit === Visit.frame && layout.since(11)) info.frameAt = layout.at("PyFrameObject", "_f_frame_data");
     const doubtful: number[] = [];
     const first = info.item > 0 && size < 24 ? 24 : size;
     for (let offset = first; offset + 8 <= doubtTo; offset += 8)
@@ -197,7 +198,7 @@ export class Types {
 
   private addField(walk: Walk, fields: Map<number, number>, struct: string, text: string): void {
     const [name, shown] = text.split("=");
-    const offset = this.layout.at(struct, name!);
+    const offset = name!.startsWith("@") ? Number(name!.slice(1)) : this.layout.at(struct, name!);
     if (name === "" || offset === ABSENT) return;
     fields.set(
       offset,

@@ -201,12 +201,20 @@ export class Walk {
 
   /** Size of an object by its type, for objects that no allocator that is understood handed out. */
   formula(address: number, info: TypeInfo): number {
+    if (info.isStr) return this.strSize(address, info);
     if (info.item === 0) return info.size;
     if (info.frameAt > 0) return info.size + this.frameItems(address + info.frameAt) * 8;
     const length = Math.abs(this.image.i64(address + 16));
     const items = info.isInt && this.layout.since(12) ? Math.floor(length / 8) : length;
     const bytes = info.size + info.item * Math.min(items, 2 ** 40);
     return Math.ceil(bytes / 8) * 8;
+  }
+
+  private strSize(address: number, info: TypeInfo): number {
+    const { kind, compact, ascii } = strState(this.image, this.layout, address);
+    if (!compact) return info.size;
+    const header = this.layout.size(ascii ? "PyASCIIObject" : "PyCompactUnicodeObject");
+    return header + (this.image.pointer(address + 16) + 1) * (ascii ? 1 : kind);
   }
 
   /** Locals and stack of the frame inside a generator, coroutine or frame object, less the one that its type counts. */
