@@ -9,9 +9,9 @@ export type TermKind = "constant" | "power" | "plateau" | "stair";
 
 export interface TermShape {
   readonly kind: TermKind;
-  /** power: exponent of n; plateau: the size where it ends; stair: eighths q of the doubling's phase */
+  /** power: exponent of n; plateau: the size where it ends; stair: phase, the part of a step (in its logarithm) at which it falls */
   readonly a: number;
-  /** power: exponent of log2 n (0 or 1) */
+  /** power: exponent of log2 n (0 or 1); stair: how many times larger one step is than the one before */
   readonly b: number;
 }
 
@@ -50,9 +50,14 @@ const PAIRS: readonly (readonly [TermShape, TermShape, number])[] = [
 const PLATEAU_PRIOR = 0.25;
 /** Where the end lies between two sizes, as a share of their ratio's logarithm: finer than the noise of 2 % needs at a ratio of 1.75. */
 const PLATEAU_PLACES = [0.05, 0.2, 0.35, 0.5, 0.65, 0.8, 0.95];
-const STAIR_PRIOR = 0.2;
-const STAIR_LINEAR_PRIOR = 0.3;
-export const STAIR_PHASES = 8;
+/**
+ * Containers that grow in steps, alone and beside a part that grows like n. Dicts and sets double; lists and bytearrays add an eighth (list_resize in
+ * Objects/listobject.c, bytearray the same). Where the steps fall depends on how many elements one of n is, so that is left open.
+ */
+const STAIRS = [
+  { step: 2, phases: 16, alone: 0.2, beside: 0.3 },
+  { step: 1.125, phases: 6, alone: 0.1, beside: 0.1 },
+] as const;
 
 /** `sizes` ascending and distinct. */
 export function modelsFor(sizes: readonly number[]): Model[] {
@@ -63,10 +68,12 @@ export function modelsFor(sizes: readonly number[]): Model[] {
   for (const [first, second, prior] of PAIRS) {
     models.push(model(`${powerText(first.a, first.b)} + ${powerText(second.a, second.b)}`, [first, second], prior));
   }
-  for (let q = 0; q < STAIR_PHASES; q++) {
-    const stair: TermShape = { kind: "stair", a: q, b: 0 };
-    models.push(model("stair", [stair], STAIR_PRIOR / STAIR_PHASES));
-    models.push(model("stair + n", [stair, power(1)], STAIR_LINEAR_PRIOR / STAIR_PHASES));
+  for (const { step, phases, alone, beside } of STAIRS) {
+    for (let q = 0; q < phases; q++) {
+      const stair: TermShape = { kind: "stair", a: q / phases, b: step };
+      models.push(model("stair", [stair], alone / phases));
+      models.push(model("stair + n", [stair, power(1)], beside / phases));
+    }
   }
   // An end is recognised once it is passed: one size beyond it tells that growth is over, two before it that there was growth.
   const gaps = sizes.length - 2;
@@ -93,10 +100,8 @@ export function termAt(term: TermShape, n: number, largest: number): number {
       return (n / largest) ** term.a * (term.b === 0 ? 1 : logs(n) / logs(largest));
     case "plateau":
       return Math.min(n, term.a) / largest;
-    case "stair": {
-      const phase = term.a / STAIR_PHASES;
-      return 2 ** (phase + Math.ceil(Math.log2(n) - phase)) / largest;
-    }
+    case "stair":
+      return term.b ** (term.a + Math.ceil(Math.log(n) / Math.log(term.b) - term.a)) / largest;
   }
 }
 
@@ -120,7 +125,7 @@ export function termText(term: TermShape): string {
     case "plateau":
       return `min(n, ${Math.round(term.a)})`;
     case "stair":
-      return "n rounded up to a doubling table";
+      return term.b === 2 ? "n rounded up to a doubling table" : "n rounded up to a list's next size";
   }
 }
 

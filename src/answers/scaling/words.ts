@@ -37,8 +37,15 @@ export function growthOf(each: ModelFit): string {
   if (model.terms[1].kind === "plateau") return `stopped growing at about n = ${sizeText(model.terms[1].a)}`;
   // A term whose estimate is 0 stays in the interval but is no part of the answer.
   const used = model.terms.filter((_, j) => j > 0 && coefficients[j] > 0);
-  const stairs = used.some((term) => term.kind === "stair");
-  const powers = used.filter((term) => term.kind === "power").map(termText);
+  const stairs = used.some((term) => term.kind === "stair" && term.b === 2);
+  // A list's eighth is too small a step to be worth a word.
+  const powers = [
+    ...new Set(
+      used
+        .filter((term) => term.kind === "power" || term.b !== 2)
+        .map((term) => (term.kind === "power" ? termText(term) : "n")),
+    ),
+  ];
   if (stairs && powers.length === 0) return "grows like n, in doublings";
   if (stairs) return "grows like n, partly in doublings";
   return `grows like ${powers.join(" + ")}`;
