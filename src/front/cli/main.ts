@@ -10,6 +10,7 @@ import { register as registerLeaks } from "./leaks.ts";
 import { register as registerLines } from "./lines.ts";
 import { register as registerProcesses } from "./processes.ts";
 import { arrangeRunWords, register as registerRun } from "./run.ts";
+import { register as registerScale } from "./scale.ts";
 import { register as registerTimeline } from "./timeline.ts";
 
 const COMMANDS = [
@@ -20,6 +21,7 @@ const COMMANDS = [
   registerTimeline,
   registerProcesses,
   registerHeap,
+  registerScale,
   registerDoctor,
 ];
 
@@ -40,10 +42,11 @@ function commandLine(): Command {
 
 async function main(words: string[]): Promise<number> {
   const program = commandLine();
-  const run = program.commands.find((command) => command.name() === "run")!;
+  // Those that take a program: where its own words begin is decided before options are read.
+  const starter = program.commands.find((command) => command.name() === words[0] && /^(?:run|scale)$/.test(words[0]));
   try {
     if (words.length === 0) throw new Failure(2, "no command; try: tidegauge run script.py, or tidegauge --help");
-    await program.parseAsync(words[0] === "run" ? ["run", ...arrangeRunWords(words.slice(1), run)] : words, {
+    await program.parseAsync(starter ? [words[0], ...arrangeRunWords(words.slice(1), starter)] : words, {
       from: "user",
     });
     return Number(process.exitCode ?? 0);
