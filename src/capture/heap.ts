@@ -2,6 +2,7 @@
 import { Heap } from "../views/objects/analysis.ts";
 import type { Snapshot } from "../views/objects/snapshot.ts";
 import { GranuleMap } from "./allocators/blocks.ts";
+import { walkGlibc } from "./allocators/glibc.ts";
 import { walkPymalloc } from "./allocators/pymalloc.ts";
 import { locate, readHeap } from "./cpython/read.ts";
 import { captureLive } from "./image/live.ts";
@@ -37,7 +38,12 @@ async function targetOf(name: string, options: SnapshotOptions): Promise<Target>
 export function snapshotFrom(target: Target, values: boolean): Snapshot {
   const located = locate(target);
   const blocks = new GranuleMap(target.image);
-  walkPymalloc(target.image, located, blocks);
+  const small = walkPymalloc(target.image, located, blocks);
+  const large = walkGlibc(target, blocks, {
+    addresses: small.addresses,
+    bytes: small.arenaBytes / Math.max(1, small.arenas),
+  });
+  if (process.env.TIDEGAUGE_DEBUG) console.error(small, large);
   const { table, audit, runtime } = readHeap(target, blocks, { values, runtime: located });
   const notMeasured = [...runtime.doubts];
   if (audit.collecting) notMeasured.push("A collection was running: what is garbage cannot be told.");
