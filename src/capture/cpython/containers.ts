@@ -74,7 +74,7 @@ export function visitDict(walk: Walk, row: number, address: number): void {
   if (count > SANE) return;
   const slots = Math.floor((2 * (layout.since(11) ? 2 ** image.byte(keys + 8) : image.pointer(keys + 8))) / 3);
   if (!walk.own(row, keys, Role.table, entries - keys + slots * stride)) return;
-  if (isInterned(walk, entries + keyAt, count, stride)) return;
+  if (isInterned(walk, entries + keyAt, count, stride)) return visitInterned(walk, row, entries + keyAt, count, stride);
   const spelled = count <= MOST_NAMED || walk.values;
   for (let i = 0, entry = entries + keyAt; i < count; i++, entry += stride) {
     const value = image.pointer(entry + 8);
@@ -98,6 +98,15 @@ function isInterned({ image }: Walk, first: number, count: number, stride: numbe
     same++;
   }
   return same > 0;
+}
+
+/** Interned strings that are immortal (3.12 on) may have nobody else. */
+function visitInterned(walk: Walk, row: number, first: number, count: number, stride: number): void {
+  for (let i = 0, entry = first; i < count; i++, entry += stride) {
+    const key = walk.image.pointer(entry);
+    const to = key === 0 ? 0 : walk.reach(key);
+    if (to !== 0 && walk.counted[to]! < 0) walk.edge(row, key, packLabel(EdgeKind.dictKey, i));
+  }
 }
 
 /** The dict of an instance whose class keeps the keys. */

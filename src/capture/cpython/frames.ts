@@ -211,6 +211,7 @@ function oldFrame(walk: Walk, row: number, address: number): void {
   }
   const most = image.i32(code + layout.at("PyCodeObject", "co_stacksize"));
   const exact = depth >= 0 && depth <= most;
+  if (!exact && !walk.executing.has(address)) return; // it has ended, its stack is empty
   for (let i = 0; i < (exact ? depth : most); i++) {
     const value = image.pointer(stack + i * 8);
     if (value === 0) continue;

@@ -176,6 +176,9 @@ export const KINDS: Readonly<Record<string, readonly [visit: Visit, struct: stri
     "textio",
     "buffer=buffer encoding encoder decoder readnl errors decoded_chars pending_bytes snapshot raw",
   ],
+  // The dummy's dict is borrowed.
+  "_thread._localdummy": [Visit.plain, "localdummyobject"],
+  "_thread._local": [Visit.plain, "localobject", "key args kw dummies wr_callback localdicts thread_watchdogs"],
   "_abc._abc_data": [Visit.plain, "", "@16=_abc_registry @24=_abc_cache @32=_abc_negative_cache"],
   "types.GenericAlias": [Visit.plain, "", "@16=__origin__ @24=__args__ @32=__parameters__"],
   "numpy.ndarray": [Visit.ndarray, ""],

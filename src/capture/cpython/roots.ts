@@ -170,6 +170,7 @@ function interpreterEdges(walk: Walk, interpreter: Interpreter, row: number): vo
 
 /** What lies in the interpreter's and its threads' own structures besides, where references are missing. */
 export function interpreterRest(walk: Walk, { interpreters, layout }: Runtime, row: number): void {
+  const known = new Set(THREAD_FIELDS.map(([, field]) => layout.at("PyThreadState", field)));
   for (const interpreter of interpreters) {
     const size = layout.size("PyInterpreterState");
     const types = layout.at("PyInterpreterState", "types");
@@ -177,16 +178,30 @@ export function interpreterRest(walk: Walk, { interpreters, layout }: Runtime, r
     // Borrowed: the cache of looked-up attributes. The dicts of static types belong to the types.
     const skipFrom = types !== ABSENT ? types : cache;
     const skipTo = skipFrom + (types === ABSENT ? 98_304 : layout.size("types_state"));
+    if (skipFrom !== ABSENT) cachedNames(walk, row, interpreter.address + skipFrom + (types === ABSENT ? 0 : 8));
     const interned = layout.at("PyInterpreterState", "cached_objects.interned_strings");
+    const read = new Set<number>([interned]);
+    for (const [, ...fields] of INTERPRETER_FIELDS) read.add(layout.at("PyInterpreterState", ...fields));
     scanMissing(
       walk,
       row,
       interpreter.address,
       size,
-      (offset) => (offset >= skipFrom && offset < skipTo) || offset === interned,
+      (offset) => (offset >= skipFrom && offset < skipTo) || read.has(offset),
     );
     for (const thread of interpreter.threads)
-      scanMissing(walk, row, thread.address, layout.size("PyThreadState"), () => false);
+      scanMissing(walk, row, thread.address, layout.size("PyThreadState"), (offset) => known.has(offset));
+  }
+}
+
+const CACHED_ATTRIBUTES = 4096;
+
+/** The cache of looked-up attributes counts a reference to each name, none to the values. */
+function cachedNames(walk: Walk, row: number, cache: number): void {
+  const label = walk.named(EdgeKind.global, "cache of attributes");
+  for (let i = 0; i < CACHED_ATTRIBUTES; i++) {
+    const name = walk.image.pointer(cache + i * 24 + 8);
+    if (name >= 65_536) walk.edge(row, name, label);
   }
 }
 
@@ -220,12 +235,20 @@ export function libraryEdges(
   skip: Interpreter[],
 ): void {
   const size = walk.layout.size("PyInterpreterState");
+  const typeSize = walk.layout.size("PyTypeObject");
+  const metatype = walk.infos.find(({ name, heap }) => name === "type" && !heap)?.address ?? 0;
   for (const [start, end] of ranges) {
     for (let at = start; at + 8 <= end; at += 8) {
       // The main interpreter's state is static from 3.12 on, and has been scanned.
       const inside = skip.find(({ address }) => at >= address && at < address + size);
       if (inside !== undefined) {
         at = inside.address + size - 8;
+        continue;
+      }
+      // A static type is an object of its own; what it holds is found by its layout.
+      if (walk.image.pointer(at + 8) === metatype && walk.types(at) >= 0) {
+        if (walk.known(at) === 0) doubt(walk, row, at - start, at);
+        at += typeSize - 8;
         continue;
       }
       const word = walk.image.pointer(at);

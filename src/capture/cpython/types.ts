@@ -102,7 +102,12 @@ export class Types {
     if (image.pointer(meta + 8) % 8 !== 0) return false;
     const size = image.pointer(address + this.layout.at("PyTypeObject", "tp_basicsize"));
     const flags = image.word32(address + this.flagsAt);
-    return size >= 16 && size < LARGEST && (flags & FLAG.ready) !== 0 && image.pointer(address + 24) !== 0;
+    // Some static types of 3.8 and 3.9 are used without having been made ready.
+    const isReady =
+      (flags & FLAG.ready) !== 0 || image.pointer(address + this.layout.at("PyTypeObject", "tp_dealloc")) > 65_536;
+    return (
+      size >= 16 && size < LARGEST && isReady && /^[\w.<>\- ]+$/.test(image.cstring(image.pointer(address + 24)) ?? "")
+    );
   }
 
   private describe(walk: Walk, address: number): number {

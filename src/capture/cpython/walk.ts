@@ -201,6 +201,7 @@ export class Walk {
 
   /** Size of an object by its type, for objects that no allocator that is understood handed out. */
   formula(address: number, info: TypeInfo): number {
+    if (info.isMeta && !this.isHeapType(address)) return this.layout.size("PyTypeObject");
     if (info.isStr) return this.strSize(address, info);
     if (info.item === 0) return info.size;
     if (info.frameAt > 0) return info.size + this.frameItems(address + info.frameAt) * 8;
