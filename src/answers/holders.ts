@@ -1,6 +1,6 @@
 /** Who keeps the memory: where it gathers below the roots, as readable paths. */
 import { formatBytes, formatCount, formatShare } from "../base/format.ts";
-import { BOUND_NAMES, findRow } from "../views/objects/heap.ts";
+import { BOUND_NAMES, GARBAGE_ROOT, NATIVE_ROOT, NodeFlag, findRow } from "../views/objects/heap.ts";
 import { gatheringPoints } from "../views/objects/holders.ts";
 import type { GatheringPoint } from "../views/objects/holders.ts";
 import { pathTo, typeName } from "../views/objects/paths.ts";
@@ -35,7 +35,13 @@ const LEAST = 0.005;
 export function holdersOf(snapshot: Snapshot, limit: number, least?: number): HolderReport[] {
   const { heap } = snapshot;
   const total = heap.dominatorTree.retained[0]!;
-  return gatheringPoints(heap, least ?? total * LEAST, limit).map((point) => reportOf(snapshot, point, total));
+  const enough = least ?? total * LEAST;
+  return [
+    ...gatheringPoints(heap, enough, limit).map((point) => reportOf(snapshot, point, total)),
+    ...crowds(snapshot, enough, total),
+  ]
+    .sort((a, b) => b.bytes - a.bytes)
+    .slice(0, limit);
 }
 
 function reportOf(snapshot: Snapshot, point: GatheringPoint, total: number): HolderReport {
@@ -59,6 +65,50 @@ function reportOf(snapshot: Snapshot, point: GatheringPoint, total: number): Hol
     claim: claimOf(path, type, point, holds, share),
     advice: adviceOf(path, bound),
   };
+}
+
+/** Many small objects of one type that nobody refers to, or that wait for the collector: none of them is a holder worth a line, together they are. */
+function crowds(snapshot: Snapshot, least: number, total: number): HolderReport[] {
+  const { table, dominatorTree } = snapshot.heap;
+  const { firstChild, child, retained } = dominatorTree;
+  const groups = new Map<number, { row: number; count: number; bytes: number }>();
+  for (const root of [NATIVE_ROOT, GARBAGE_ROOT]) {
+    for (let i = firstChild[root]!; i < firstChild[root + 1]!; i++) {
+      const row = child[i]!;
+      const orphan = (table.flags[row]! & NodeFlag.orphan) !== 0;
+      if ((root === NATIVE_ROOT && !orphan) || retained[row]! >= least) continue;
+      const key = table.type[row]! * 2 + (orphan ? 1 : 0);
+      const group = groups.get(key) ?? { row, count: 0, bytes: 0 };
+      group.count++;
+      group.bytes += retained[row]!;
+      groups.set(key, group);
+    }
+  }
+  return [...groups.values()]
+    .filter(({ bytes, count }) => bytes >= least && count > 1)
+    .map(({ row, count, bytes }) => {
+      const path = pathOf(snapshot, row);
+      const type = typeName(table, table.type[row]!);
+      const share = total > 0 ? bytes / total : 0;
+      const state =
+        path.kind === "nobody"
+          ? "nobody refers to them: references were lost in native code"
+          : "they wait for the cyclic collector";
+      return {
+        id: `o${row}`,
+        kind: path.kind,
+        path: path.kind === "nobody" ? ["nobody"] : path.steps,
+        text: path.kind === "nobody" ? `nobody (o${row} is one of them)` : `${path.text} and more`,
+        bound: null,
+        type,
+        bytes,
+        share,
+        shared: false,
+        holds: { type, count, bytes },
+        claim: `${formatBytes(bytes)} (${formatShare(share)}) in ${formatCount(count)} ${type}; ${state}`,
+        advice: adviceOf(path, null),
+      };
+    });
 }
 
 /** The path of a row with files shown as the other answers show them. */

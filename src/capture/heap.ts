@@ -1,6 +1,7 @@
 /** One snapshot of all objects of a process: its memory, its allocators, its objects, in that order. */
 import { Heap } from "../views/objects/analysis.ts";
 import type { Snapshot } from "../views/objects/snapshot.ts";
+import { account } from "./allocators/account.ts";
 import { GranuleMap } from "./allocators/blocks.ts";
 import { walkGlibc } from "./allocators/glibc.ts";
 import { walkPymalloc } from "./allocators/pymalloc.ts";
@@ -43,8 +44,8 @@ export function snapshotFrom(target: Target, values: boolean): Snapshot {
     addresses: small.addresses,
     bytes: small.arenaBytes / Math.max(1, small.arenas),
   });
-  if (process.env.TIDEGAUGE_DEBUG) console.error(small, large);
-  const { table, audit, runtime } = readHeap(target, blocks, { values, runtime: located });
+  const { table, audit, runtime, ownership } = readHeap(target, blocks, { values, runtime: located });
+  const { ledger, found, live } = account(target, { blocks, small, large, ownership });
   const notMeasured = [...runtime.doubts];
   if (audit.collecting) notMeasured.push("A collection was running: what is garbage cannot be told.");
   return {
@@ -69,10 +70,10 @@ export function snapshotFrom(target: Target, values: boolean): Snapshot {
       explained: audit.explained,
       tracked: audit.tracked,
       trackedReached: audit.tracked - audit.unreached,
-      liveBytes: NaN,
-      foundBytes: NaN,
+      liveBytes: live,
+      foundBytes: found,
       badPointers: audit.broken,
     },
-    ledger: undefined,
+    ledger,
   };
 }

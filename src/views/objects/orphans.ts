@@ -32,7 +32,30 @@ export function gatherUnreached(table: HeapTable): HeapTable {
     if (seen[row] === 0) mark(table, row, seen, queue);
   }
   const garbage = sources(table, seen, queue);
-  return withSeeds(table, held, garbage);
+  return withSeeds(withoutIdleGuesses(table, doubt), held, garbage);
+}
+
+/**
+ * The table without guesses from memory that is no object (a stack, static memory, a native block) at what precise references reach: most of
+ * them are stale words, and each would make several holders of one.
+ */
+function withoutIdleGuesses(table: HeapTable, doubt: Uint8Array): HeapTable {
+  const { count, kind, edgeTo, edgeLabel } = table;
+  const firstEdge = table.firstEdge.slice();
+  let kept = 0;
+  for (let row = 0; row < count; row++) {
+    const from = table.firstEdge[row]!;
+    const end = table.firstEdge[row + 1]!;
+    firstEdge[row] = kept;
+    const guesses = kind[row] !== NodeKind.object;
+    for (let edge = from; edge < end; edge++) {
+      if (guesses && (edgeLabel[edge]! & 15) === EdgeKind.conservative && doubt[edgeTo[edge]!] === 0) continue;
+      edgeTo[kept] = edgeTo[edge]!;
+      edgeLabel[kept++] = edgeLabel[edge]!;
+    }
+  }
+  firstEdge[count] = kept;
+  return { ...table, firstEdge, edgeTo: edgeTo.subarray(0, kept), edgeLabel: edgeLabel.subarray(0, kept) };
 }
 
 /** References that count, found in the heap: edges except those that only group (super-root, module roots). */
