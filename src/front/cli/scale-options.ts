@@ -10,9 +10,9 @@ export interface ScaleOptions {
   env: string[];
   stdin?: string;
   make?: string;
-  two?: string;
   from: string[];
   time: string;
+  repeats: string;
   memory?: string;
   unit?: string;
   json?: boolean;
@@ -21,7 +21,6 @@ export interface ScaleOptions {
   force?: boolean;
   quiet?: boolean;
   python?: string;
-  on?: string;
 }
 
 /** "1e8", "10_000", "2.5k", "1M": a size of the input, a whole number from 1. */
@@ -60,6 +59,11 @@ export function timeOf(text: string): number {
   const seconds = match ? Number(match[1]) * factor : NaN;
   if (!(seconds > 0)) throw new Failure(2, `--time ${text}: not a time; write seconds, or such as 90s, 10m or 2h`);
   return seconds;
+}
+
+export function repeatsOf(text: string): number {
+  if (!/^[1-9]$/.test(text.trim())) throw new Failure(2, `--repeats ${text}: write a number from 1 to 9`);
+  return Number(text);
 }
 
 export function envOf(words: readonly string[]): [string, string][] {

@@ -20,6 +20,8 @@ export interface ScalePlan {
   readonly most: number;
   readonly limitBytes: number | null;
   readonly seconds: number;
+  /** Runs of the largest and of a middle size, the first one included. */
+  readonly repeats: number;
   /** Bytes that one run may take; undefined: half of what is free when it starts. */
   readonly memory: number | undefined;
   readonly python: string | undefined;
@@ -35,8 +37,6 @@ export interface Outcome {
   readonly seconds: number;
 }
 
-/** Runs of the largest and of a middle size, together with the first one. */
-const REPEATS = 3;
 /** A run that takes longer is repeated once. */
 const LONG_SECONDS = 30;
 
@@ -103,7 +103,7 @@ function repeatAfter(plan: ScalePlan, runs: readonly ScaleRun[], spent: number):
   if (sizes.length < 3) return undefined;
   for (const n of [sizes.at(-1)!, sizes[Math.floor(sizes.length / 2)]]) {
     const same = good.filter((run) => run.n === n);
-    const wanted = same[0].seconds > LONG_SECONDS ? 2 : REPEATS;
+    const wanted = same[0].seconds > LONG_SECONDS ? Math.min(plan.repeats, 2) : plan.repeats;
     if (same.length < wanted && spent + same[0].seconds <= plan.seconds) return { n };
   }
   return undefined;
@@ -123,7 +123,7 @@ function memoryFor(plan: ScalePlan): number {
 }
 
 function expected(plan: ScalePlan): number {
-  return (plan.sizes?.length ?? SIZES + 3) + 2 * (REPEATS - 1);
+  return (plan.sizes?.length ?? SIZES + 3) + 2 * (plan.repeats - 1);
 }
 
 function endingOf(why: string, plan: ScalePlan, runs: readonly ScaleRun[]): string {

@@ -13,7 +13,7 @@ import { installation } from "./installation.ts";
 import { openFile } from "./open.ts";
 import { sizeOption } from "./options.ts";
 import { measured, pointsOf } from "./scale-measure.ts";
-import { envOf, limitOf, numberOf, sizesOf, timeOf, type ScaleOptions } from "./scale-options.ts";
+import { envOf, limitOf, numberOf, repeatsOf, sizesOf, timeOf, type ScaleOptions } from "./scale-options.ts";
 import { runSizes, type Outcome, type ScalePlan } from "./scale-runs.ts";
 import { textOptions } from "./terminal.ts";
 import { renderScale } from "./text-scale.ts";
@@ -44,6 +44,7 @@ export function register(program: Command): void {
     .option("--make <line>", "a shell line that makes the input {file} of size {n}")
     .option("--from <file>", "runs kept earlier, or N=RECORDING; may be given several times", each, [])
     .option("--time <time>", "all runs together may take that long", "10min")
+    .option("--repeats <n>", "runs of the largest and of a middle size, to see the noise", "3")
     .option("--memory <size>", "a run may take that much, then it is stopped (default: half of what is free)")
     .option("--unit <word>", "what one of n is called, such as row")
     .option("--json", "print one JSON document (docs/json.md)")
@@ -88,6 +89,7 @@ async function scale(words: readonly string[], options: ScaleOptions): Promise<n
       most: target ?? Infinity,
       limitBytes,
       seconds: timeOf(options.time),
+      repeats: repeatsOf(options.repeats),
       memory: options.memory === undefined ? undefined : sizeOption("--memory", options.memory, LEAST_MEMORY),
       python: options.python,
       self: selfWords(),
@@ -103,7 +105,7 @@ async function scale(words: readonly string[], options: ScaleOptions): Promise<n
   if (points.length === 0) throw new Failure(2, `no run to fit${outcome.ending ? `: ${outcome.ending}` : ""}`);
   const failed = outcome.runs.filter((run) => run.state === "failed").sort((a, b) => a.n - b.n)[0];
   const answer = answerOf(points, outcome.runs, { target, limitBytes, unit: options.unit, failed });
-  const remarks = remarksOf(points, outcome, failed);
+  const remarks = remarksOf(points, outcome, failed).filter((text) => !answer.claim.includes(text.slice(0, -1)));
   if (options.json) {
     process.stdout.write(toJson({ ...answer, notes: [...answer.notes, ...remarks], pointsFile: file ?? null }));
   } else {
@@ -135,9 +137,11 @@ function answerOf(
     intervalBytes: Math.max(0, ...runs.map((run) => run.intervalBytes || 0)),
   });
   const asked = answer.forecasts.at(-1)?.n ?? 0;
+  const run = ended.find((point) => point.n === asked);
+  if (answer.refused && run) return ranThere(answer, run, limitBytes);
   if (failed === undefined || failed.n > asked) return answer;
   // Whatever it would take: it does not get there.
-  const text = `the program ${failed.reason} at n = ${sizeText(failed.n)}, and ran up to n = ${sizeText(largest)}`;
+  const text = `n = ${sizeText(failed.n)} ${failed.reason}; the largest that ran is n = ${sizeText(largest)}`;
   const refused = { kind: "nothing-fits" as const, text, nextSize: null };
   return {
     ...answer,
@@ -145,6 +149,24 @@ function answerOf(
     verdict: limitBytes === null ? null : "cannot-say",
     request: null,
     claim: `No forecast for n = ${sizeText(asked)}: ${text}.`,
+  };
+}
+
+/** The target itself was run: no forecast is needed to say whether it fits. */
+function ranThere(answer: ScaleAnswer, point: Point, limitBytes: number | null): ScaleAnswer {
+  const highest = Math.max(point.peakBytes, ...(point.repeats ?? []));
+  const why = answer.refused!.kind === "no-growth" ? "; no growth was seen up to there: does the program use {n}?" : "";
+  const claim = `n = ${sizeText(point.n)} was run: it takes ${formatBytes(highest)}${why}`.replace(/[^?]$/, "$&.");
+  if (limitBytes === null) return { ...answer, refused: null, claim };
+  const fits = highest <= limitBytes;
+  const verdict = fits ? "fits" : "does-not-fit";
+  const limit = formatBytes(limitBytes);
+  return {
+    ...answer,
+    refused: null,
+    verdict,
+    fits: null,
+    claim: `${claim} It ${fits ? "fits" : "does not fit"} in ${limit}.`,
   };
 }
 

@@ -1,7 +1,7 @@
 /** The answer to "will it fit?" as text: under a screen, the number first. */
 import { formatBytes, formatSeconds, plural } from "../../base/format.ts";
 import { sizeText, type ScaleAnswer } from "../../answers/index.ts";
-import { clean, cut, finishText, hanging, painter, padEnd, typed, wrap } from "./text.ts";
+import { clean, cut, finishText, painter, padEnd, typed, wrap } from "./text.ts";
 import type { TextOptions } from "./text.ts";
 
 export interface ScaleText extends TextOptions {
@@ -31,7 +31,7 @@ export function renderScale(answer: ScaleAnswer, options: ScaleText): string {
   if (answer.fits && answer.verdict !== "cannot-say") lines.push(...wrap(answer.fits.text, width));
   for (const note of [...answer.notes, ...options.remarks]) lines.push(...wrap(clean(note), width));
   lines.push(...stoppers(answer, options));
-  if (answer.selfTest) lines.push(...hanging("Test of this forecast: ", answer.selfTest.text, width));
+  if (answer.selfTest) lines.push(...wrap(answer.selfTest.text, width));
   lines.push("", ...plot(answer, options));
   if (answer.request) {
     const { slurm, kubernetes, margin } = answer.request;
