@@ -50,11 +50,12 @@ struct node_cache {
 };
 #define NODE_CACHE 512
 #define FRAME_HASH 1024
-#define RECENT 4096
+#define RECENT 32768
 
 struct thread {
     struct chunk *chunk;   /* staging region; NULL until the first event, and in a fork child until its file is open */
     uint32_t position;     /* next byte in the staging region */
+    uint32_t room;         /* bytes of the staging region */
     uint32_t index, tid;
     uint32_t births;       /* since the last settling of the budget */
     uint64_t serial, interval, random;

@@ -43,13 +43,14 @@ struct chunk {
     _Atomic uint32_t used;
     uint64_t serial, order, interval, tick;
     uint32_t bases[2];
-    uint32_t tid, zero;
+    uint32_t tid, span;
 };
 _Static_assert(sizeof(struct chunk) == 64, "chunk header");
 
-enum { EVENT_BIRTH = 1, EVENT_DEATH = 2, EVENT_MEDIUM = 3, EVENT_BIRTH_FULL = 4, EVENT_DEATH_FULL = 5, EVENT_CONTROL = 6, EVENT_TRANSIENT = 7 };
+enum { EVENT_LOCAL = 0, EVENT_BIRTH, EVENT_DEATH = 2, EVENT_MEDIUM = 3, EVENT_BIRTH_FULL = 4, EVENT_DEATH_FULL = 5, EVENT_CONTROL = 6, EVENT_TRANSIENT = 7 };
 enum { CONTROL_TIME = 1, CONTROL_ORDER, CONTROL_INTERVAL, CONTROL_BASE, CONTROL_UNDO, CONTROL_MARK, CONTROL_GAP, CONTROL_REALLOC };
 enum { RECORD_NODE = 1, RECORD_CODE, RECORD_STRING, RECORD_NATIVE, RECORD_THREAD, RECORD_MAPPINGS };
+#define TYPE_TRANSIENTS 5u /* of a full birth: many transient births of one node, only counted */
 #define OFFSET_UNKNOWN 0xffffffffu
 #define OFFSET_CUT 0xfffffffeu
 #define LENGTH_LEFT_OUT 0xffffffffu
@@ -62,6 +63,10 @@ static inline uint64_t event_birth_medium(uint32_t base, uint32_t domain, uint32
 }
 static inline uint64_t event_death(uint32_t base, uint32_t domain, uint64_t address) {
     return (uint64_t)EVENT_DEATH | base << 3 | domain << 4 | ((address >> 4) & 0xffffffff) << 32;
+}
+/* `word`: of the birth, counted in 8 bytes from the chunk header. */
+static inline uint64_t event_death_local(uint32_t base, uint32_t domain, uint32_t word) {
+    return (uint64_t)EVENT_DEATH | base << 3 | domain << 4 | 1u << 5 | (uint64_t)word << 32;
 }
 static inline uint64_t event_full(int birth, uint32_t type, uint32_t node) {
     return (uint64_t)(birth ? EVENT_BIRTH_FULL : EVENT_DEATH_FULL) | type << 3 | (uint64_t)node << 32;

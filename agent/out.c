@@ -1,11 +1,13 @@
 /* The event file: slots, staging regions, commit, append. No descriptor stays open between writes, since programs close all of theirs and
  * re-use the numbers; the file is opened by path and must still be the one that was created. */
 #include "agent.h"
+#include "compact.h"
 #include "event.h"
 #include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -18,6 +20,15 @@ static ino_t inode;
 static atomic_flag file_lock = ATOMIC_FLAG_INIT;
 static struct chunk *free_regions[256];
 static uint32_t free_region_count;
+
+/* In exact mode the first two threads that fill a slot go on in a region of several: the more blocks die in the chunk they were born in, the less is
+ * written. Its words are counted in 16 bits (struct thread, `recent`). */
+#define LARGE_SPAN 8
+static struct chunk *large_regions[2];
+/* Chunks of a thread that are kept whole: the reader learns from them how births and turns go together. */
+#define WHOLE_AT_FIRST 6
+#define WHOLE_EVERY 16
+static uint32_t large_region_count, large_regions_made;
 
 static struct chunk *dictionary;
 static uint64_t dictionary_serial;
@@ -146,30 +157,42 @@ static bool open_file(void) {
     return ok;
 }
 
-static struct chunk *new_region(void) {
+static struct chunk *new_region(uint32_t span) {
     if (!header && !open_file()) return NULL;
-    if (free_region_count) return free_regions[--free_region_count];
     int fd = reopen();
     if (fd < 0) return NULL;
     struct chunk *region = NULL;
-    uint64_t slot = atomic_fetch_add(&header->slots, 1);
-    if (!beyond_limits((slot + 1) * SLOT) && allocate(fd, slot * SLOT, SLOT)) {
-        region = sys_map_shared(fd, slot * SLOT, SLOT);
+    uint64_t slot = atomic_fetch_add(&header->slots, span);
+    if (!beyond_limits((slot + span) * SLOT) && allocate(fd, slot * SLOT, span * SLOT)) {
+        region = sys_map_shared(fd, slot * SLOT, span * SLOT);
         if (!region) life_turn_off(errno == ENOMEM ? OFF_ADDRESS_SPACE : OFF_CANNOT_MAP);
+        else region->span = span;
     }
     syscall(SYS_close, fd);
     return region;
 }
 
-/* Copies a full staging region to a slot of its own. On failure the region keeps what it has, and is what the reader finds. */
+static struct chunk *small_region(void) { return free_region_count ? free_regions[--free_region_count] : new_region(1); }
+static void give_back(struct chunk *region) {
+    atomic_store_explicit(&region->used, 0, memory_order_release);
+    if (region->span > 1) large_regions[large_region_count++] = region;
+    else if (free_region_count < sizeof free_regions / sizeof free_regions[0]) free_regions[free_region_count++] = region;
+}
+
+/* Copies a full staging region to slots of its own. On failure the region keeps what it has, and is what the reader finds. */
 static bool append(const struct chunk *region) {
     int fd = reopen();
     if (fd < 0) return false;
-    uint64_t slot = atomic_fetch_add(&header->slots, 1);
+    if (region->span > 1 && region->serial >= WHOLE_AT_FIRST && region->serial % WHOLE_EVERY) region = compact(region);
     size_t bytes = sizeof(struct chunk) + region->used;
+    uint32_t span = (uint32_t)((bytes + SLOT - 1) / SLOT);
+    uint64_t slot = atomic_fetch_add(&header->slots, span);
     bool ok = false;
-    if (!beyond_limits((slot + 1) * SLOT)) {
-        ok = syscall(SYS_pwrite64, fd, region, bytes, slot * SLOT) == (long)bytes;
+    if (!beyond_limits((slot + span) * SLOT)) {
+        struct chunk head = *region; /* a region that is not full takes fewer slots than it has */
+        head.span = span;
+        const struct iovec parts[2] = { { &head, sizeof head }, { (void *)(region + 1), region->used } };
+        ok = syscall(SYS_pwritev, fd, parts, 2, slot * SLOT, 0) == (long)bytes;
         if (!ok) life_turn_off(OFF_DISK_FULL);
     }
     syscall(SYS_close, fd);
@@ -192,6 +215,7 @@ static void begin_chunk(struct thread *t) {
     c->bases[1] = t->bases[1];
     c->tid = t->tid;
     t->position = t->recent_from = sizeof(struct chunk);
+    t->room = c->span * SLOT;
     t->since_time = 0;
 }
 
@@ -205,13 +229,26 @@ static void announce(struct thread *t) {
     unlock_dictionary();
 }
 
+/* A thread that filled a slot may go on in a large region. */
+static struct chunk *next_region(struct thread *t) {
+    if (!t->chunk) return small_region();
+    if (t->chunk->span > 1 || g_settings.mode != MODE_EXACT) return t->chunk;
+    struct chunk *large = NULL;
+    if (large_region_count) large = large_regions[--large_region_count];
+    else if (large_regions_made < sizeof large_regions / sizeof large_regions[0] && (large = new_region(LARGE_SPAN)) != NULL) large_regions_made++;
+    if (!large) return atomic_load_explicit(g_recording, memory_order_relaxed) ? t->chunk : NULL;
+    give_back(t->chunk);
+    return large;
+}
+
 bool out_flush(struct thread *t) {
     if (!atomic_load_explicit(g_recording, memory_order_relaxed)) return false;
     lock(&file_lock);
     bool first = !t->chunk;
-    bool ok = first ? (t->chunk = new_region()) != NULL : append(t->chunk);
+    struct chunk *next = first || append(t->chunk) ? next_region(t) : NULL;
+    if (next) t->chunk = next;
     unlock(&file_lock);
-    if (!ok) return false;
+    if (!next) return false;
     t->pid = life_pid();
     if (first) t->serial = 0;
     else t->serial++;
@@ -221,18 +258,14 @@ bool out_flush(struct thread *t) {
 }
 
 bool out_ready(struct thread *t) {
-    if (LIKELY(t->chunk && t->position + ROOM <= SLOT)) return true;
+    if (LIKELY(t->chunk && t->position + ROOM <= t->room)) return true;
     return out_flush(t);
 }
 
 void out_release(struct thread *t) {
     if (!t->chunk || t->pid != life_pid() || !atomic_load_explicit(g_recording, memory_order_relaxed)) return; /* the region stays what it is */
     lock(&file_lock);
-    bool kept = t->chunk->used == 0 || append(t->chunk);
-    if (kept && free_region_count < sizeof free_regions / sizeof free_regions[0]) {
-        atomic_store_explicit(&t->chunk->used, 0, memory_order_release);
-        free_regions[free_region_count++] = t->chunk;
-    }
+    if (t->chunk->used == 0 || append(t->chunk)) give_back(t->chunk);
     t->chunk = NULL;
     unlock(&file_lock);
 }
@@ -242,7 +275,7 @@ void out_release(struct thread *t) {
 static bool begin_dictionary(void) {
     if (!dictionary) {
         lock(&file_lock);
-        dictionary = new_region();
+        dictionary = small_region();
         unlock(&file_lock);
         if (!dictionary) return false;
         dictionary_serial = 0;
@@ -294,7 +327,7 @@ void out_fork_child(void) {
     /* The regions stay mapped, shared with the parent: never touched again here. */
     header = NULL;
     dictionary = NULL;
-    free_region_count = 0;
+    free_region_count = large_region_count = large_regions_made = 0;
     atomic_flag_clear(&file_lock);
 }
 

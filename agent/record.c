@@ -55,21 +55,44 @@ void record_birth(struct thread *t, uint32_t node, uintptr_t address, size_t siz
     commit(t);
 }
 
-/* A small block that dies while its birth still stands in the chunk, with no other thread recording in between, becomes a transient birth: the word is
- * changed in place and no death is written. Halves the file of programs that make temporaries, and nearly all of the reader's work. */
-void record_death(struct thread *t, uintptr_t address, enum domain domain, bool foldable) {
+/* Words between the birth and the death of a transient block. A block that lives longer counts at the peaks in between. A sampled block stands for many. */
+#define TRANSIENT_WORDS 512u
+#define TRANSIENT_WORDS_SAMPLED 16u
+
+/* Where the birth of the block stands in the chunk, when no other thread recorded since (nor did the process fork): then it is this block's and no later
+ * one's at the same address. NULL: not known. */
+static inline _Atomic uint64_t *birth_word(struct thread *t, uintptr_t address) {
     uint64_t held = atomic_load_explicit(&g_order, memory_order_acquire);
     uint32_t at = t->recent[address >> 4 & (RECENT - 1)] * 8u;
-    if (LIKELY(foldable && at >= t->recent_from && at < t->position && (held & 0xfffff) == (t->index & 0xfffff) && held >> 20 == t->order)) {
-        _Atomic uint64_t *word = (_Atomic uint64_t *)((char *)t->chunk + at);
+    if (UNLIKELY(at < t->recent_from || at >= t->position || (held & 0xfffff) != (t->index & 0xfffff) || held >> 20 != t->order)) return NULL;
+    _Atomic uint64_t *word = (_Atomic uint64_t *)((char *)t->chunk + at);
+    uint64_t birth = atomic_load_explicit(word, memory_order_relaxed);
+    bool same = (birth & 7) == EVENT_BIRTH && birth >> 32 == (address >> 4 & 0xffffffff) && t->bases[birth >> 3 & 1] == address >> 36;
+    return LIKELY(same) ? word : NULL;
+}
+
+/* A small block that dies soon becomes a transient birth: the word is changed in place and no death is written. One that dies later in the same chunk has a
+ * death that names the birth's word, so that the reader need not look for an address. That death is committed before the birth says so: a program killed
+ * in between leaves a plain birth, which the reader finds by its address. */
+void record_death(struct thread *t, uintptr_t address, enum domain domain, bool foldable) {
+    _Atomic uint64_t *word = foldable ? birth_word(t, address) : NULL;
+    uint32_t base;
+    if (LIKELY(word != NULL)) {
         uint64_t birth = atomic_load_explicit(word, memory_order_relaxed);
-        if (LIKELY((birth & 7) == EVENT_BIRTH && birth >> 32 == (address >> 4 & 0xffffffff) && t->bases[birth >> 3 & 1] == address >> 36)) {
+        uint32_t at = (uint32_t)((char *)word - (char *)t->chunk);
+        if (LIKELY(t->position - at <= 8 * (t->interval ? TRANSIENT_WORDS_SAMPLED : TRANSIENT_WORDS))) {
             atomic_store_explicit(word, birth | EVENT_TRANSIENT, memory_order_relaxed);
             return;
         }
-    }
-    begin(t);
-    uint32_t base = base_of(t, address);
+        begin(t);
+        if (LIKELY(at >= t->recent_from)) { /* no other thread took a number just now */
+            put(t, event_death_local(birth >> 3 & 1, domain, at / 8));
+            commit(t);
+            atomic_store_explicit(word, birth & ~(uint64_t)7, memory_order_release);
+            return;
+        }
+    } else begin(t);
+    base = base_of(t, address);
     put(t, event_death(base, domain, address));
     commit(t);
 }

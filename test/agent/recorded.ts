@@ -70,6 +70,8 @@ export interface Image {
   file: EventFile;
   /** In the order of birth; of a fork child only its own. */
   blocks: Block[];
+  /** Births that were over at once and were only counted, by stack. */
+  counted: { stack: string[]; count: number; bytes: number }[];
   /** The parent's blocks that a fork child saw die. */
   inheritedDeaths: number;
   marks: { label: string; births: number; live: Block[] }[];
@@ -257,6 +259,7 @@ function replay(
     header,
     file,
     blocks: [],
+    counted: [],
     inheritedDeaths: 0,
     marks: [],
     unmatchedDeaths: 0,
@@ -306,6 +309,9 @@ function replay(
       live[slot]!.death = image.blocks.length;
       live[slot] = undefined;
     },
+    transients: (stack, _thread, count, bytes) => {
+      image.counted.push({ stack: stackWords(stack), count, bytes });
+    },
     inheritedDied: (slot) => {
       image.inheritedDeaths++;
       live[slot] = undefined;
@@ -316,6 +322,13 @@ function replay(
   });
   image.unmatchedDeaths = player.unmatchedDeaths;
   image.doubleBirths = player.doubleBirths;
+}
+
+/** How many births were only counted whose innermost frame is this one; with a size: of stacks that made nothing else. */
+export function countedAt(image: Image, frame: string, size?: number): number {
+  return image.counted
+    .filter(({ stack, count, bytes }) => stack.at(-1) === frame && (size === undefined || bytes === count * size))
+    .reduce((sum, { count }) => sum + count, 0);
 }
 
 function describe(program: Program, stack: number, source: string[]): string[] {

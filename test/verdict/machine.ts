@@ -209,7 +209,7 @@ export class Machine {
       sizeOf: (slot: number) => places[slot]!.size,
       weightOf: (slot: number) => places[slot]!.weight,
     };
-    const replay = { live, time: 0, sequence: 0, interval: 0, continues: false };
+    const replay = { live, time: 0, sequence: 0, interval: 0, hasGaps: false, continues: false };
     const exact = !this.events.some((event) => event.kind === "born" && event.weight > 1);
     const judge = createJudge();
     const context = { process: 0, exact, replay: replay as unknown as Replay, start: 0, end: this.events.length };
@@ -224,6 +224,7 @@ export class Machine {
         live.count++;
         replay.sequence++;
         replay.interval = exact ? 0 : this.interval;
+        replay.hasGaps = replay.interval !== 0;
         places[event.slot] = event;
         listener.born(event.slot, event.stack, event.thread, event.size, event.weight, event.replaces);
       }

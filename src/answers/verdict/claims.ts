@@ -135,7 +135,9 @@ function growthOf({ features, row, turn, sampled }: Facts): string {
 function inHowMany({ features, row, sampled }: Facts): string {
   const units = features.units[row]!;
   const share = features.growingUnits[row]!;
-  const seen = `${sampled ? "~" : ""}${formatCount(sampled ? Number(units.toPrecision(2)) : units)}`;
+  // Where births are missing (sampled, or only counted), so are turns: their number is an estimate.
+  const isAbout = sampled || Number.isNaN(share);
+  const seen = `${isAbout ? "~" : ""}${formatCount(isAbout ? Number(units.toPrecision(2)) : units)}`;
   if (Number.isNaN(share)) return `${seen} of them`;
   if (share >= 0.995) return `in all of ${seen}`;
   return `in ${formatShare(share)} of ${seen}`;
@@ -166,7 +168,9 @@ function evidenceOf(facts: Facts): string[] {
     );
   }
   if (has(features.units[row]!))
-    rows.push(`The turn: 1 ${turn.one}, ${sampled ? "about " : ""}${formatCount(features.units[row]!)} times`);
+    rows.push(
+      `The turn: 1 ${turn.one}, ${sampled || !has(features.growingUnits[row]!) ? "about " : ""}${formatCount(features.units[row]!)} times`,
+    );
   if (grew(facts)) {
     rows.push(
       `Growth a turn: ${formatBytes(features.growthPerUnit[row]!)}, 90 % interval ${formatBytes(features.growthLow[row]!)} to ${formatBytes(features.growthHigh[row]!)}`,

@@ -35,7 +35,7 @@ class ProcessJudge implements Judge, BlockListener {
   private places!: Places;
   private amounts!: Amounts;
   private births!: Births;
-  private counts: Counts | undefined;
+  private counts!: Counts;
   private readonly sampling = new Sampling();
   private ending!: Ending;
   private milestones!: Milestones;
@@ -59,7 +59,7 @@ class ProcessJudge implements Judge, BlockListener {
     this.amounts = new Amounts(sites, context.exact);
     this.histories = Array.from({ length: sites }, () => undefined);
     this.births = new Births(this.places, this.histories, this.amounts);
-    if (!context.exact) this.counts = new Counts(program.stackParent.length);
+    this.counts = new Counts(program.stackParent.length);
     this.ending = new Ending(this.places);
     this.milestones = new Milestones(context.start);
     return this;
@@ -112,7 +112,9 @@ class ProcessJudge implements Judge, BlockListener {
   }
 
   transients(stack: number, _thread: number, count: number, bytes: number): void {
+    if (!(count > 0)) return;
     this.amounts.addCounted(this.program.stackSite[stack]!, count, bytes);
+    this.counts.addCounted(stack, bytes / count, count);
   }
 
   died(slot: number): void {
@@ -162,9 +164,10 @@ class ProcessJudge implements Judge, BlockListener {
   private passOn(sequence: number, stack: number, thread: number, size: number, weight: number): void {
     const { replay } = this;
     this.milestones.birth(sequence, replay.time, size * weight);
-    this.counts?.add(stack, size, weight);
-    const sampled = replay.interval !== 0;
+    const sampled = replay.hasGaps;
+    this.counts.add(stack, size, weight, !sampled);
     if (sampled) this.sampling.note(sequence, replay.interval);
+    else this.sampling.noteWhole(sequence);
     this.births.add(replay.continues ? NONE : stack, thread, size, sampled);
   }
 

@@ -15,6 +15,7 @@ import type { SiteHistory } from "./history.ts";
 import type { Milestones } from "./milestones.ts";
 import type { Pending } from "./pending.ts";
 import type { Places } from "./places.ts";
+import { FEWEST_TURNS } from "./executions.ts";
 import { heldByCalls } from "./recursion.ts";
 import type { HeldByCalls } from "./recursion.ts";
 import { FEWEST_SAMPLED, FLOOR, judge } from "./rules.ts";
@@ -37,8 +38,7 @@ export interface Replayed {
   amounts: Amounts;
   histories: readonly (SiteHistory | undefined)[];
   births: Births;
-  /** undefined: every block was recorded. */
-  counts: Counts | undefined;
+  counts: Counts;
   sampling: Sampling;
   ending: Ending;
   milestones: Milestones;
@@ -120,7 +120,12 @@ function follow(run: Replayed): Map<number, Followed> {
 /** Where turns may have been missed: how many there were, and what tells their time. */
 function estimatedTurns(run: Replayed, driver: Driver): { turns: number; clock: ByteClock } {
   const seen = driver.turns.count;
-  if (!run.counts || driver.stack === NONE) return { turns: seen, clock: run.milestones };
+  if (driver.stack === NONE) return { turns: seen, clock: run.milestones };
+  if (run.sampling.interval === 0) {
+    const whole = run.sampling.wholeTurns(driver.turns);
+    const times = run.counts.timesWhole(driver.stack, run.places);
+    if (whole >= FEWEST_TURNS && times >= 1) return { turns: Math.max(seen, whole * times), clock: run.milestones };
+  }
   const historyOf = (stack: number): SiteHistory | undefined => run.histories[run.program.stackSite[stack]!];
   const isSteady = (stack: number): boolean => {
     const history = historyOf(stack);

@@ -4,7 +4,7 @@
  * run and no rhythm of the program is hit or missed.
  */
 
-import { scramble } from "./history.ts";
+import { lastNotAbove, scramble } from "./history.ts";
 
 const MOST = 4096;
 
@@ -31,6 +31,16 @@ export class Turns {
   /** The kept turn at `at` and the next kept one are neighbours. */
   isSingle(at: number): boolean {
     return at + 1 < this.numbers.length ? this.numbers[at + 1] === this.numbers[at]! + 1 : this.mask === 0;
+  }
+
+  /** Turns that began up to a birth, as nearly as the kept ones tell. */
+  before(birth: number): number {
+    const { starts, numbers } = this;
+    const at = lastNotAbove(starts, starts.length, birth);
+    if (at < 0) return 0;
+    if (at + 1 === starts.length) return birth >= this.latest ? this.count : numbers[at]! + 1;
+    const share = (birth - starts[at]!) / Math.max(1, starts[at + 1]! - starts[at]!);
+    return numbers[at]! + 1 + Math.floor(share * (numbers[at + 1]! - numbers[at]! - 1));
   }
 
   /** The longest of the kept turns whose next one is kept, in births. */

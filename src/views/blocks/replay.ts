@@ -86,6 +86,8 @@ export class Replay {
   gaps = 0;
   /** Interval in force at the last event, bytes; 0: every block. */
   interval = 0;
+  /** Births may be missing before the one being told: they were left out by chance, or only counted. */
+  hasGaps = false;
 
   private readonly mappings: Mappings;
   private readonly clock: Clock;
@@ -134,6 +136,7 @@ export class Replay {
   private decode(c: Cursor, limit: number): void {
     const { words, end } = c;
     let at = c.at;
+    this.hasGaps = c.thinned || c.interval !== 0;
     if (c.isNew) {
       c.isNew = false;
       this.interval = c.interval;
@@ -367,8 +370,10 @@ export class Replay {
   private control(c: Cursor, code: number, payload: number): void {
     if (code === CONTROL.time) this.passTo(payload < LATEST ? c.tick + payload : c.tick); // cores disagree a little: a step back wraps
     else if (code === CONTROL.order) c.order = payload;
-    else if (code === CONTROL.interval) c.interval = this.interval = saneInterval(payload);
-    else if (code === CONTROL.base) {
+    else if (code === CONTROL.interval) {
+      c.interval = this.interval = saneInterval(payload);
+      this.hasGaps = c.thinned || c.interval !== 0;
+    } else if (code === CONTROL.base) {
       if ((payload & 0xff) === 0) c.base0 = Math.floor(payload / 256);
       else c.base1 = Math.floor(payload / 256);
     } else if (code === CONTROL.realloc) c.realloc = REALLOC.begun;

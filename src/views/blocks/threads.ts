@@ -1,13 +1,15 @@
 /** The threads of one event file while they are replayed: where each stands, and which goes on next. */
 
 import { NONE } from "../../base/brand.ts";
-import { CONTROL, EVENT } from "../../tide/events.ts";
+import { CONTROL, EVENT, TYPE_TRANSIENTS } from "../../tide/events.ts";
 import type { EventFile, ThreadStream } from "../../tide/events.ts";
 
 /** No interval of the agent comes near; a larger one is a damaged file. */
 const LARGEST_INTERVAL = 2 ** 40;
 /** A control word as the agent writes it right behind the death that it takes back. */
 export const UNDO_WORD = EVENT.control | (CONTROL.undo << 3);
+/** Lowest byte of births that were only counted: where there are any, they stand first in the chunk. */
+const COUNTED_BYTE = EVENT.birthFull | (TYPE_TRANSIENTS << 3);
 /** Lowest byte of an order control. */
 const ORDER_BYTE = EVENT.control | (CONTROL.order << 3);
 
@@ -29,6 +31,8 @@ export class Cursor {
   /** Of the chunk's start; `isNew` until it was told. */
   tick = 0;
   isNew = false;
+  /** Births are missing in this chunk: those of some stacks were only counted. */
+  thinned = false;
   /** By word of the chunk: 1 + slot of the block that was born there and whose death will name the word. */
   locals = new Uint32Array(0);
   realloc: number = REALLOC.none;
@@ -65,6 +69,7 @@ export class Cursor {
     this.interval = saneInterval(chunk.interval);
     this.tick = chunk.tick;
     this.isNew = true;
+    this.thinned = this.end > 0 && (this.words[0]! & 0x7f) === COUNTED_BYTE;
     [this.base0, this.base1] = chunk.bases;
     this.skipOrders();
   }
