@@ -113,12 +113,20 @@ function stepsOf(table: HeapTable, rows: readonly number[], edges: readonly numb
     } else {
       const viaDict = i >= 2 && labelKind(table.edgeLabel[edges[i - 2]!]!) === EdgeKind.instanceDict;
       const text = edgeText(table, holder, edges[i - 1]!, viaDict, i === rows.length - 1);
-      if (text !== "") steps.push(text);
+      if (text !== "" && !isPlumbing(table, text, edges[i - 2], edges[i])) steps.push(text);
     }
     const bound = boundText(table, row);
     if (bound !== null) steps.push(` (${bound})`);
   }
   return steps;
+}
+
+/** Steps that the one before or after says already: the tuple and the cell of a closure, the frame of a suspended generator. */
+function isPlumbing(table: HeapTable, text: string, before: number | undefined, after: number | undefined): boolean {
+  const kind = (edge: number | undefined): number => (edge === undefined ? -1 : labelKind(table.edgeLabel[edge]!));
+  if (text === ".__closure__") return kind(after) === EdgeKind.closure;
+  if (text === ".cell_contents") return kind(before) === EdgeKind.closure;
+  return /^\.(gi|cr|ag)_frame$/.test(text) && kind(after) === EdgeKind.local;
 }
 
 function isLocal(table: HeapTable, edge: number | undefined): boolean {
