@@ -43,6 +43,8 @@ struct saved {
     uint16_t repeats[4];  /* frames in a row whose code is that of the frame 1, 2, 3, 4 further out */
 };
 #define MAX_DEPTH 65536
+/* From this round of a recursion on its frames share a node (frames.c). Told in the file's header. */
+#define FOLD_AT 8
 
 struct node_cache {
     const char *code, *instr;

@@ -40,8 +40,6 @@ INLINE uint32_t lookup(struct thread *t, uint32_t parent, const char *code, cons
 
 /* A recursion with two branches has 2^depth stacks, and a deep one thousands of nodes that say nothing new. From the FOLD_AT-th round of a cycle of up to
  * four functions on, a frame adds no node for deeper ones: only the innermost frame's own line hangs below the first rounds. */
-#define FOLD_AT 8
-
 INLINE void place(struct thread *t, struct saved *s) {
     const uint32_t outer = s == t->saved ? 0 : s[-1].stem;
     s->node = s->stem = lookup(t, outer, s->code, s->instr);

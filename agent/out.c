@@ -112,6 +112,7 @@ static void fill_header(uint32_t ordinal) {
     header->flags = (g_python_hooks ? FLAG_HOOKS : 0) | (g_python_late ? FLAG_LATE : 0) | (parent.pid ? FLAG_FORK : 0) |
                     (g_python_through_malloc ? FLAG_THROUGH_MALLOC : 0) | (g_python_other_malloc ? FLAG_OTHER_MALLOC : 0);
     header->interval = g_settings.interval;
+    header->fold_at = FOLD_AT;
     atomic_store(&header->slots, 1);
     header->start = header->last = now_triple();
     header->fork_pid = parent.pid;

@@ -60,7 +60,14 @@ function measure(path: string): void {
     const judge = createJudge();
     globalThis.gc?.();
     const before = heapBytes();
-    const listener = judge.start(program, { process: 0, exact, replay: judged, start: 0, end: 1 });
+    const listener = judge.start(program, {
+      process: 0,
+      exact,
+      foldAt: file.header.foldAt,
+      replay: judged,
+      start: 0,
+      end: 1,
+    });
     listening = Math.min(
       listening,
       nanoseconds(() => judged.run(listener, SILENT)),

@@ -1,4 +1,5 @@
 /** Which processes ran: one entry a process image (an exec starts a new one), the first program first. */
+import { pythonName } from "../tide/events.ts";
 import type { Recording } from "../tide/recording.ts";
 import { about, argvOf, known, signalName } from "./about.ts";
 import type { About } from "./about.ts";
@@ -50,7 +51,7 @@ export function processReports(r: Recording): ProcessReport[] {
       ordinal: table.ordinal[row],
       argv: argvOf(table.argv[row]),
       exe: table.exe[row],
-      python: pythonName(table.pythonHex[row]),
+      python: pythonName(table.pythonHex[row]) || null,
       startSeconds: known(table.start[row]),
       endSeconds: known(table.end[row]),
       peakRssBytes: known(table.peakRss[row]),
@@ -67,14 +68,4 @@ export function processReports(r: Recording): ProcessReport[] {
       agentBytes: ofBlocks(table.agentBytes[row]),
     };
   });
-}
-
-const LEVELS: Readonly<Record<number, string>> = { 0xa: "a", 0xb: "b", 0xc: "rc" };
-
-/** "CPython 3.11.7" for PY_VERSION_HEX 0x030b07f0, "CPython 3.15.0a2" for 0x030f00a2; null for 0. */
-export function pythonName(hex: number): string | null {
-  if (hex === 0) return null;
-  const level = LEVELS[(hex >>> 4) & 0xf];
-  const suffix = level === undefined ? "" : `${level}${hex & 0xf}`;
-  return `CPython ${hex >>> 24}.${(hex >>> 16) & 0xff}.${(hex >>> 8) & 0xff}${suffix}`;
 }

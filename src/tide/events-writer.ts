@@ -475,6 +475,7 @@ function encodeHeader(fields: Partial<EventHeader>, slots: number, nodes: number
   );
   u64(208, fields.hwmBytes ?? 0);
   u64(216, fields.rssBytes ?? 0);
+  u32(248, fields.foldAt ?? 0);
   const text = (at: number, most: number, value: string): void => {
     const encoded = encoder.encode(value).subarray(0, most);
     u32(at, encoded.length);

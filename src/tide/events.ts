@@ -94,6 +94,8 @@ export interface EventHeader {
   /** VmHWM and VmRSS when the process left; 0: not read. */
   hwmBytes: number;
   rssBytes: number;
+  /** Round of a recursion from which on its frames share a node; 0: they never do. */
+  foldAt: number;
   exe: string;
   cwd: string;
   argv: string[];
@@ -215,6 +217,7 @@ function readHeader(source: ByteSource): EventHeader {
     fork: fork.pid === 0 ? undefined : fork,
     hwmBytes: u64(208),
     rssBytes: u64(216),
+    foldAt: u32(248),
     exe: countedText(bytes, 512, 1_020),
     cwd: countedText(bytes, 1_536, 508),
     argv: argvOf(countedText(bytes, 2_048, 2_044)),

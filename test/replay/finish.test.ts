@@ -62,7 +62,15 @@ function record({ facts = {}, lines, samples = [] }: Recorded = {}): void {
   };
   writeFileSync(
     join(folder, "settings"),
-    encodeSettings({ mode: "exact", interval: 0, overhead: 3, maxBytes: 0, started: BigInt(ZERO) }),
+    encodeSettings({
+      mode: "exact",
+      interval: 0,
+      overhead: 3,
+      maxBytes: 0,
+      started: BigInt(ZERO),
+      snapshots: "none",
+      memoryLimit: 0,
+    }),
   );
   writeFileSync(join(folder, "run"), encodePairs(Object.entries({ ...usual, ...facts })));
   const root: ProcessLine[] = [start(100, 1, 0, ["python3", "main.py"]), end(100, 1)];

@@ -212,7 +212,14 @@ export class Machine {
     const replay = { live, time: 0, sequence: 0, interval: 0, hasGaps: false, continues: false };
     const exact = !this.events.some((event) => event.kind === "born" && event.weight > 1);
     const judge = createJudge();
-    const context = { process: 0, exact, replay: replay as unknown as Replay, start: 0, end: this.events.length };
+    const context = {
+      process: 0,
+      exact,
+      foldAt: 8,
+      replay: replay as unknown as Replay,
+      start: 0,
+      end: this.events.length,
+    };
     const listener = judge.start(program, context);
     for (const event of this.events) {
       replay.time++;

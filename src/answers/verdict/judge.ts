@@ -54,7 +54,7 @@ class ProcessJudge implements Judge, BlockListener {
     this.program = program;
     this.context = context;
     this.replay = context.replay;
-    this.places = new Places(program);
+    this.places = new Places(program, context.foldAt);
     const sites = program.siteCode.length;
     this.amounts = new Amounts(sites, context.exact);
     this.histories = Array.from({ length: sites }, () => undefined);

@@ -28,8 +28,6 @@ export const STEP = {
 
 const KINDS = 8;
 const CACHE = 1 << 15;
-/** The recorder folds a recursion: from this round of a cycle of at most MOST_CYCLE functions on, deeper frames hang below the first rounds. */
-const FOLD_AT = 8;
 const MOST_CYCLE = 4;
 const GENERATOR_FLAGS = 0x20 | 0x80 | 0x200;
 
@@ -57,19 +55,22 @@ export class Places {
   private readonly tellable: Uint32Array;
   /** By stack: the stack that came after it the last time, and how. */
   private readonly following: Uint32Array;
+  private readonly foldAt: number;
   private readonly cacheFrom = new Uint32Array(CACHE).fill(NONE);
   private readonly cacheTo = new Uint32Array(CACHE).fill(NONE);
   private readonly cacheStep = new Uint32Array(CACHE);
 
-  constructor(program: Program) {
+  /** @param foldAt round of a recursion from which on its frames share a node; 0: they never do */
+  constructor(program: Program, foldAt: number) {
     const stacks = program.stackParent.length;
     this.program = program;
+    this.foldAt = foldAt;
     this.clockStack = new Uint32Array(stacks);
     this.siteDepth = new Uint32Array(stacks);
     this.rootKind = new Uint8Array(stacks);
     this.rootCode = new Uint32Array(stacks);
     this.isGenerator = new Uint8Array(stacks);
-    this.isFold = findFolds(program);
+    this.isFold = findFolds(program, foldAt);
     this.isFolded = new Uint8Array(stacks);
     this.frameLoop = new Uint8Array(program.frameCode.length);
     this.loops = new Uint32Array(stacks).fill(NONE);
@@ -147,7 +148,7 @@ export class Places {
 
   /** Rounds of a recursion that the stack stands for at least. */
   roundsOf(stack: number): number {
-    return this.isFolded[stack] === 1 ? FOLD_AT : 1;
+    return this.isFolded[stack] === 1 ? this.foldAt : 1;
   }
 
   /** The next loop outwards; NONE: there is none. */
@@ -224,7 +225,7 @@ export function sharedOf(step: number): number {
   return step >>> 3;
 }
 
-function findFolds(program: Program): Uint8Array {
+function findFolds(program: Program, foldAt: number): Uint8Array {
   const { stackParent, stackFrame, frameCode } = program;
   const folds = new Uint8Array(stackParent.length);
   const rounds = new Uint16Array(stackParent.length * MOST_CYCLE);
@@ -236,7 +237,7 @@ function findFolds(program: Program): Uint8Array {
       if (frameCode[stackFrame[outer]!] !== code) continue;
       const at = stack * MOST_CYCLE + cycle - 1;
       rounds[at] = Math.min(60_000, rounds[parent * MOST_CYCLE + cycle - 1]! + 1);
-      if (rounds[at]! >= FOLD_AT * cycle - 1) folds[stack] = 1;
+      if (foldAt > 0 && rounds[at]! >= foldAt * cycle - 1) folds[stack] = 1;
     }
   }
   return folds;

@@ -130,7 +130,7 @@ class BlockBuild {
       rows,
       parent: parent?.live,
     });
-    replay.run(judge.start(program, { process, exact, replay, start, end }), live);
+    replay.run(judge.start(program, { process, exact, foldAt: file.header.foldAt, replay, start, end }), live);
     const endTime = Math.max(end, replay.time);
     live.finish(endTime);
     const features = judge.finish(endTime);

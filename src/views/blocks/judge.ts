@@ -9,6 +9,8 @@ export interface JudgeContext {
   process: number;
   /** Every block of the process was recorded, those from its parent included. */
   exact: boolean;
+  /** Round of a recursion from which on its frames share a node; 0: they never do. */
+  foldAt: number;
   /** Where the replay stands: time, sequence, live table. Readable in every call of the listener. */
   replay: Replay;
   /** Seconds since the start of the run between which the process ran, as far as known before its replay. */
