@@ -6,6 +6,7 @@ import { GranuleMap } from "./allocators/blocks.ts";
 import { walkGlibc } from "./allocators/glibc.ts";
 import { walkPymalloc } from "./allocators/pymalloc.ts";
 import { locate, readHeap } from "./cpython/read.ts";
+import { captureCore } from "./image/core.ts";
 import { captureLive } from "./image/live.ts";
 import type { Target } from "./image/target.ts";
 import { Refusal } from "./run/refusal.ts";
@@ -28,8 +29,7 @@ export async function takeSnapshot(name: string, options: SnapshotOptions): Prom
 }
 
 async function targetOf(name: string, options: SnapshotOptions): Promise<Target> {
-  if (!options.isProcess)
-    throw new Refusal(3, `${name}: this version reads processes and snapshots (.tide), not core files`);
+  if (!options.isProcess) return captureCore(name, options.exe);
   if (!options.stop)
     throw new Refusal(3, "this version cannot read a process without stopping it; leave --no-stop out");
   return captureLive(Number(name));
@@ -74,6 +74,6 @@ export function snapshotFrom(target: Target, values: boolean): Snapshot {
       foundBytes: found,
       badPointers: audit.broken,
     },
-    ledger,
+    ledger: Number.isNaN(target.status.vmRss) ? undefined : ledger,
   };
 }
