@@ -54,9 +54,9 @@ export function objectAt(walk: Walk, address: number): number {
   // An object begins its block, or lies in static data.
   if (block !== 0) {
     if (block !== address - prefix) return 0;
-  } else if (walk.blocks.liveCount > 0 && !walk.isStatic(address)) return 0;
-  // A count beyond all memory is none.
-  if (!walk.layout.since(12) && walk.image.word32(address + 4) !== 0) return 0;
+  } else if (prefix !== 0 && walk.isCovered(address) && !walk.isStatic(address)) return 0;
+  // A count beyond all memory is none: allocators link free blocks through their first word.
+  if (!walk.layout.since(14) && walk.image.word32(address + 4) !== 0) return 0;
   return walk.reach(address);
 }
 
@@ -67,6 +67,8 @@ function nativeBlock(walk: Walk, address: number): number {
   const owner = walk.ownerOf(address);
   if (owner !== 0) return walk.isNative(owner) ? owner : 0;
   if (walk.roleAt(address) !== Role.none) return 0;
+  // A link of the collector's lists points before an object, to where its block begins.
+  if (objectAt(walk, address + 16) !== 0 || objectAt(walk, address + 32) !== 0) return 0;
   const row = walk.builder.addNode(NodeKind.native, address, 0, bytes, -1, 0);
   walk.addRow(row, address);
   walk.claim(address, row);

@@ -57,6 +57,8 @@ export class Walk {
   /** frame objects whose locals a thread's frame shows */
   readonly executing = new Set<number>();
   readonly values: boolean;
+  /** starts of the regions in which the allocators know live blocks */
+  private readonly coveredRegions: ReadonlySet<number>;
   readonly pendingArrays: PendingArray[] = [];
   /** by type of dtype: where the size of an element is */
   readonly elementSizeAt = new Map<number, number>();
@@ -82,6 +84,7 @@ export class Walk {
     this.u32 = image.u32;
     this.owner = new Int32Array((image.u32.length >>> 2) + 1);
     this.role = new Uint8Array((image.u32.length >>> 2) + 1);
+    this.coveredRegions = regionsOf(image, blocks);
     this.immortalBit = layout.since(12);
     this.linkedFreeLists = layout.since(14);
     this.values = options.values;
@@ -191,6 +194,12 @@ export class Walk {
     }
     this.owner[handle >>> 2] = -row;
     this.role[handle >>> 2] = Role.native;
+  }
+
+  /** The allocators' books tell of this piece of memory: what is no live block in it is free. */
+  isCovered(address: number): boolean {
+    const region = this.image.region(address);
+    return region !== undefined && this.coveredRegions.has(region.start);
   }
 
   /** In the writable data of a file: made by the compiler or the linker, not by an allocator. */
@@ -341,4 +350,17 @@ export class Walk {
   named(kind: EdgeKind, text: string): number {
     return packLabel(kind, this.builder.addName(text));
   }
+}
+
+function regionsOf(image: Image, blocks: BlockMap): Set<number> {
+  const starts = new Set<number>();
+  let end = 0;
+  blocks.forEachLive((address) => {
+    if (address < end) return;
+    const region = image.region(address);
+    if (region === undefined) return;
+    starts.add(region.start);
+    end = region.end;
+  });
+  return starts;
 }
