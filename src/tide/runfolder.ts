@@ -12,6 +12,9 @@ export const TIMELINE_FILE = "timeline";
 
 export type Mode = "exact" | "interval" | "adaptive";
 
+export const SNAPSHOTS = ["none", "auto", "end"] as const;
+export type Snapshots = (typeof SNAPSHOTS)[number];
+
 /** What the agent reads when it is loaded. */
 export interface Settings {
   mode: Mode;
@@ -21,6 +24,10 @@ export interface Settings {
   overhead: number;
   /** Largest event file of one process, bytes; 0: no limit. */
   maxBytes: number;
+  /** When the agent makes a frozen copy of the program: never, at its end where that is cheap, at its end whatever it costs. */
+  snapshots: Snapshots;
+  /** Bytes that the program may use, 0: not known. */
+  memoryLimit: number;
   /** CLOCK_MONOTONIC at launch, nanoseconds: the zero of every time in the recording. */
   started: bigint;
 }
@@ -106,6 +113,8 @@ export function parseSettings(text: string): Settings {
     interval: wholeNumber(pairs.get("interval")),
     overhead: wholeNumber(pairs.get("overhead")),
     maxBytes: wholeNumber(pairs.get("maxBytes")),
+    snapshots: SNAPSHOTS.find((name) => name === pairs.get("snapshots")) ?? "none",
+    memoryLimit: wholeNumber(pairs.get("memoryLimit")),
     started: /^\d{1,19}$/.test(pairs.get("started") ?? "") ? BigInt(pairs.get("started")!) : 0n,
   };
 }

@@ -51,11 +51,13 @@ describe("the recorder's files come back as they were written", () => {
       mode: "interval",
       interval: 65536,
       overhead: 2.5,
+      snapshots: "auto",
+      memoryLimit: 2 ** 31,
       maxBytes: 2 ** 40,
       started: 2n ** 62n,
     } as const;
     expect(encodeSettings(settings)).toBe(
-      "mode=interval\ninterval=65536\noverhead=2.5\nmaxBytes=1099511627776\nstarted=4611686018427387904\n",
+      "mode=interval\ninterval=65536\noverhead=2.5\nmaxBytes=1099511627776\nsnapshots=auto\nmemoryLimit=2147483648\nstarted=4611686018427387904\n",
     );
     expect(parseSettings(encodeSettings(settings))).toEqual(settings);
     expect(parseSettings("interval=lots\nmaxBytes=-1\n")).toEqual({
@@ -63,6 +65,8 @@ describe("the recorder's files come back as they were written", () => {
       interval: 0,
       overhead: 0,
       maxBytes: 0,
+      snapshots: "none",
+      memoryLimit: 0,
       started: 0n,
     });
   });

@@ -50,6 +50,8 @@ export interface ProcessStat {
   startTicks: number;
   cpuTicks: number;
   /** As waitpid gives it; readable only of a zombie. */
+  /** What the parent is sent when it ends; 0: nothing. */
+  exitSignal: number;
   exitStatus: number;
 }
 
@@ -67,6 +69,7 @@ export function parseStat(text: string): ProcessStat {
     terminalGroup: at(8),
     startTicks: at(22),
     cpuTicks: at(14) + at(15),
+    exitSignal: at(38),
     exitStatus: at(52),
   };
 }

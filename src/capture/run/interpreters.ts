@@ -70,7 +70,15 @@ async function tryInterpreter(
   try {
     writeFileSync(
       join(folder, SETTINGS_FILE),
-      encodeSettings({ mode: "exact", interval: 0, overhead: 0, maxBytes: 0, started: process.hrtime.bigint() }),
+      encodeSettings({
+        mode: "exact",
+        interval: 0,
+        overhead: 0,
+        maxBytes: 0,
+        snapshots: "none",
+        memoryLimit: 0,
+        started: process.hrtime.bigint(),
+      }),
     );
     const preload = agent === undefined ? {} : { LD_PRELOAD: agent, TIDEGAUGE_RUN: folder };
     const answer = await output(path, ["-c", QUESTION], { ...env, ...preload });

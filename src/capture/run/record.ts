@@ -16,7 +16,7 @@ export interface RecordPlan {
   version: string;
   program: Program;
   place: RunPlace;
-  settings: Omit<Settings, "started">;
+  settings: Omit<Settings, "started" | "memoryLimit">;
   /** Files of this installation; undefined: not there. */
   agent: string | undefined;
   launcher: string | undefined;
@@ -85,6 +85,7 @@ export async function record(plan: RecordPlan): Promise<Recorded> {
 
 function openJournal(plan: RecordPlan, started: bigint): Journal {
   const { program, place, settings } = plan;
+  const limits = readLimits(plan.inherited);
   const facts: Facts = {
     version: plan.version,
     argv: program.argv.join("\0"),
@@ -96,13 +97,14 @@ function openJournal(plan: RecordPlan, started: bigint): Journal {
     startedRealtime: Date.now() / 1000,
     startedMonotonic: Number(started) / 1e9,
     complete: 0,
-    ...readLimits(plan.inherited),
+    ...limits,
     recorderPid: process.pid,
     recorderStart: parseStat(readText("/proc/self/stat") ?? "").startTicks,
     reason: plan.reason,
   };
+  const memoryLimit = Number.isFinite(limits.limitBytes) ? limits.limitBytes : 0;
   try {
-    return new Journal(place.folder, encodeSettings({ ...settings, started }), facts, plan.onTrouble);
+    return new Journal(place.folder, encodeSettings({ ...settings, memoryLimit, started }), facts, plan.onTrouble);
   } catch (error) {
     giveBack(place);
     throw new Refusal(3, `cannot write into ${place.folder}: ${reasonOf(error)}; name a file elsewhere with -o`);

@@ -144,7 +144,8 @@ export class ProcessTree {
   #add(pid: number, parent: number, time: number): void {
     if (!Number.isSafeInteger(pid) || pid <= 0 || this.#watched.has(pid)) return;
     const stat = readText(`/proc/${pid}/stat`);
-    const startTicks = stat === undefined ? NaN : parseStat(stat).startTicks;
+    const { startTicks, exitSignal } = stat === undefined ? { startTicks: NaN, exitSignal: NaN } : parseStat(stat);
+    if (exitSignal === 0) return; // no process of the program's: the agent's frozen copy of it
     if (this.#gone.get(pid) === startTicks) return;
     const watched = this.#watch(pid, parent, time);
     watched.startTicks = startTicks;

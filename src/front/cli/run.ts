@@ -4,6 +4,7 @@ import { closeSync, openSync, writeFileSync } from "node:fs";
 import { installation, loadableAgent } from "./installation.ts";
 import { keepCompiled, optimise, optimiseFor } from "../../capture/run/compiler.ts";
 import { reasonOf, statusOf } from "../../capture/run/refusal.ts";
+import type { RecordPlan } from "../../capture/run/record.ts";
 import type { Target } from "../../capture/run/program.ts";
 import type { RunPlace } from "../../capture/run/folder.ts";
 import { Failure, reportFailure, say } from "./failure.ts";
@@ -19,6 +20,7 @@ interface RunOptions {
   interval?: string;
   maxOverhead?: string;
   maxSize?: string;
+  snapshots?: RecordPlan["settings"]["snapshots"];
   json?: string | true;
   python?: string;
 }
@@ -47,6 +49,12 @@ export function register(program: Command): void {
       `record as many blocks as this share of CPU time pays for (default: ${DEFAULT_OVERHEAD_PERCENT})`,
     )
     .option("--max-size <size>", "stop recording a process whose events fill SIZE; the program runs on")
+    .addOption(
+      new Option(
+        "--snapshots <when>",
+        "read its objects: none, auto (at its end, where that is cheap), or end",
+      ).choices(["none", "auto", "end"]),
+    )
     .option("--json [=file]", "the answer as JSON, on stderr or into a file")
     .option("--python <exe>", "the interpreter for SCRIPT, -m and -c (default: python3 of VIRTUAL_ENV or PATH)")
     .addHelpText("after", HELP)
@@ -119,7 +127,7 @@ function settingsOf(options: RunOptions) {
   const overhead =
     options.maxOverhead === undefined ? DEFAULT_OVERHEAD_PERCENT : percentOption("--max-overhead", options.maxOverhead);
   const mode = options.exact ? ("exact" as const) : interval > 0 ? ("interval" as const) : ("adaptive" as const);
-  return { mode, interval, overhead, maxBytes };
+  return { mode, interval, overhead, maxBytes, snapshots: options.snapshots ?? "none" };
 }
 
 async function run(target: Target, options: RunOptions): Promise<number> {
