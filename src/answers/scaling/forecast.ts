@@ -1,6 +1,6 @@
 /** Quantiles of a fit's draws at a size, the size that fits a limit, the forecast's own test, and when no number is given. */
 import { quantileSorted } from "simple-statistics";
-import { formatBytes, formatCount } from "../../base/format.ts";
+import { formatBytes, formatCount, formatLevels } from "../../base/format.ts";
 import { MAX_TERMS, fit } from "./fit.ts";
 import type { Fit } from "./fit.ts";
 import { termAt } from "./models.ts";
@@ -179,7 +179,7 @@ export function selfTest(points: readonly Point[], options: FitOptions = {}): Se
   if (last.n !== n) return null;
   const told = forecast(fit(rest, { ...options, bounds: [] }), n);
   const inside = last.bytes >= told.low && last.bytes <= told.high;
-  const range = `${formatBytes(told.bytes)} (${formatBytes(told.low)} to ${formatBytes(told.high)})`;
+  const range = `${formatBytes(told.bytes)} (${formatLevels([told.low, told.high], " to ")})`;
   return {
     n,
     measuredBytes: last.bytes,

@@ -13,6 +13,8 @@ export interface TermShape {
   readonly a: number;
   /** power: exponent of log2 n (0 or 1); stair: how many times larger one step is than the one before */
   readonly b: number;
+  /** stair: the elements are n to this power (a dict of pairs has n^2 keys); else 0 */
+  readonly of: number;
 }
 
 export interface Model {
@@ -23,8 +25,8 @@ export interface Model {
   readonly parameters: number;
 }
 
-const CONSTANT: TermShape = { kind: "constant", a: 0, b: 0 };
-const power = (a: number, b = 0): TermShape => ({ kind: "power", a, b });
+const CONSTANT: TermShape = { kind: "constant", a: 0, b: 0, of: 0 };
+const power = (a: number, b = 0): TermShape => ({ kind: "power", a, b, of: 0 });
 
 /** Exponents of everyday programs, then the rest of the family, which has to earn its place. */
 const COMMON: readonly (readonly [number, number, number])[] = [
@@ -55,8 +57,9 @@ const PLATEAU_PLACES = [0.05, 0.2, 0.35, 0.5, 0.65, 0.8, 0.95];
  * Objects/listobject.c, bytearray the same). Where the steps fall depends on how many elements one of n is, so that is left open.
  */
 const STAIRS = [
-  { step: 2, phases: 16, alone: 0.2, beside: 0.3 },
-  { step: 1.125, phases: 6, alone: 0.1, beside: 0.1 },
+  { step: 2, of: 1, phases: 16, alone: 0.2, beside: 0.3 },
+  { step: 2, of: 2, phases: 8, alone: 0.1, beside: 0.1 },
+  { step: 1.125, of: 1, phases: 6, alone: 0.1, beside: 0.1 },
 ] as const;
 
 /** `sizes` ascending and distinct. */
@@ -68,11 +71,11 @@ export function modelsFor(sizes: readonly number[]): Model[] {
   for (const [first, second, prior] of PAIRS) {
     models.push(model(`${powerText(first.a, first.b)} + ${powerText(second.a, second.b)}`, [first, second], prior));
   }
-  for (const { step, phases, alone, beside } of STAIRS) {
+  for (const { step, of, phases, alone, beside } of STAIRS) {
     for (let q = 0; q < phases; q++) {
-      const stair: TermShape = { kind: "stair", a: q / phases, b: step };
-      models.push(model("stair", [stair], alone / phases));
-      models.push(model("stair + n", [stair, power(1)], beside / phases));
+      const stair: TermShape = { kind: "stair", a: q / phases, b: step, of };
+      models.push(model(of === 1 ? "stair" : `stair of n^${of}`, [stair], alone / phases));
+      models.push(model(of === 1 ? "stair + n" : `stair of n^${of} + n^${of}`, [stair, power(of)], beside / phases));
     }
   }
   // An end is recognised once it is passed: one size beyond it tells that growth is over, two before it that there was growth.
@@ -81,7 +84,7 @@ export function modelsFor(sizes: readonly number[]): Model[] {
     for (const part of PLATEAU_PLACES) {
       const end = sizes[i] * (sizes[i + 1] / sizes[i]) ** part;
       const prior = PLATEAU_PRIOR / (gaps * PLATEAU_PLACES.length);
-      models.push({ ...model("plateau", [{ kind: "plateau", a: end, b: 0 }], prior), parameters: 3 });
+      models.push({ ...model("plateau", [{ kind: "plateau", a: end, b: 0, of: 0 }], prior), parameters: 3 });
     }
   }
   return models;
@@ -101,7 +104,7 @@ export function termAt(term: TermShape, n: number, largest: number): number {
     case "plateau":
       return Math.min(n, term.a) / largest;
     case "stair":
-      return term.b ** (term.a + Math.ceil(Math.log(n) / Math.log(term.b) - term.a)) / largest;
+      return term.b ** (term.a + Math.ceil((term.of * Math.log(n)) / Math.log(term.b) - term.a)) / largest ** term.of;
   }
 }
 
@@ -110,10 +113,10 @@ function logs(n: number): number {
   return Math.log2(Math.max(n, 1.0001));
 }
 
-/** One unit of the term as a person writes it at n: what its coefficient in bytes multiplies. */
-export function unitAt(term: TermShape, n: number): number {
-  if (term.kind === "power") return n ** term.a * (term.b === 0 ? 1 : logs(n));
-  return term.kind === "constant" ? 1 : termAt(term, n, 1);
+/** What a coefficient is divided by to be bytes per unit of the term as a person writes it (`termText`). */
+export function unitOf(term: TermShape, largest: number): number {
+  if (term.kind === "power") return largest ** term.a * (term.b === 0 ? 1 : logs(largest));
+  return term.kind === "constant" ? 1 : largest ** Math.max(term.of, 1);
 }
 
 export function termText(term: TermShape): string {
@@ -125,7 +128,7 @@ export function termText(term: TermShape): string {
     case "plateau":
       return `min(n, ${Math.round(term.a)})`;
     case "stair":
-      return term.b === 2 ? "n rounded up to a doubling table" : "n rounded up to a list's next size";
+      return `${powerText(term.of, 0)} rounded up to ${term.b === 2 ? "a doubling table" : "a list's next size"}`;
   }
 }
 

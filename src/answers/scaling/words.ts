@@ -1,7 +1,7 @@
 /** How sizes, intervals and growth are written: once, for the terminal, the page and the JSON. */
 import { formatBytes, formatCount, formatLevels } from "../../base/format.ts";
 import type { Fit, ModelFit } from "./fit.ts";
-import { termText, unitAt } from "./models.ts";
+import { termAt, termText, unitOf } from "./models.ts";
 import type { Forecast, ModelReport } from "./types.ts";
 
 const LARGE = [
@@ -37,7 +37,7 @@ export function growthOf(each: ModelFit): string {
   if (model.terms[1].kind === "plateau") return `stopped growing at about n = ${sizeText(model.terms[1].a)}`;
   // A term whose estimate is 0 stays in the interval but is no part of the answer.
   const used = model.terms.filter((_, j) => j > 0 && coefficients[j] > 0);
-  const stairs = used.some((term) => term.kind === "stair" && term.b === 2);
+  const stair = used.find((term) => term.kind === "stair" && term.b === 2);
   // A list's eighth is too small a step to be worth a word.
   const powers = [
     ...new Set(
@@ -46,8 +46,8 @@ export function growthOf(each: ModelFit): string {
         .map((term) => (term.kind === "power" ? termText(term) : "n")),
     ),
   ];
-  if (stairs && powers.length === 0) return "grows like n, in doublings";
-  if (stairs) return "grows like n, partly in doublings";
+  if (stair)
+    return `grows like ${stair.of === 1 ? "n" : `n^${stair.of}`}, ${powers.length === 0 ? "in doublings" : "partly in doublings"}`;
   return `grows like ${powers.join(" + ")}`;
 }
 
@@ -93,10 +93,8 @@ export function modelReports(fitted: Fit): ModelReport[] {
     misfit,
     terms: model.terms.map((term, j) => ({
       text: termText(term),
-      bytes:
-        coefficients[j] /
-        (term.kind === "plateau" || term.kind === "stair" ? fitted.largest : unitAt(term, fitted.largest)),
-      bytesAtLargest: coefficients[j] * (term.kind === "plateau" ? Math.min(term.a / fitted.largest, 1) : 1),
+      bytes: coefficients[j] / unitOf(term, fitted.largest),
+      bytesAtLargest: coefficients[j] * termAt(term, fitted.largest, fitted.largest),
     })),
   }));
 }
