@@ -23,11 +23,16 @@ export function visitList(walk: Walk, row: number, address: number): void {
   if (slots * 8 >= LARGE) walk.builder.addContainer(row, length, slots);
 }
 
-export function visitTuple(walk: Walk, row: number, address: number): void {
+export function visitTuple(walk: Walk, row: number, address: number, info: TypeInfo): void {
   const length = walk.image.pointer(address + 16);
   const code = walk.closures.get(row);
   if (code !== undefined) return closureCells(walk, row, address, code, length);
-  if (length < SANE) walk.items(row, address + tupleItems(walk), length);
+  if (length > SANE) return;
+  const first = tupleItems(walk);
+  if (info.fields.length === 0) return walk.items(row, address + first, length);
+  // The fields of a struct sequence have names, and have been followed by them.
+  for (let i = 0; i < length; i++)
+    if (!info.fields.includes(first + i * 8)) walk.field(row, address + first + i * 8, packLabel(EdgeKind.item, i));
 }
 
 function tupleItems(walk: Walk): number {

@@ -86,6 +86,10 @@ export function readHeap(target: Target, blocks: BlockMap, options: ReadOptions 
   const roots = makeRoots(walk, target, runtime);
   const rest = addGroup(walk, NodeKind.interpreter, "the interpreter, other fields");
   const libraryRows = libraries.map(({ name }) => addGroup(walk, NodeKind.library, name));
+  for (const { address, threads } of interpreters) {
+    walk.reserve(address, rest);
+    for (const thread of threads) walk.reserve(thread.address, rest);
+  }
   for (const root of roots) root.fill();
   for (const row of [rest, ...libraryRows]) builder.addLabelled(0, row, packLabel(EdgeKind.other, MAX_ARGUMENT));
   run();

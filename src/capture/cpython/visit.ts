@@ -59,7 +59,7 @@ function visitKind(walk: Walk, types: Types, row: number, address: number, info:
     case Visit.list:
       return visitList(walk, row, address);
     case Visit.tuple:
-      return visitTuple(walk, row, address);
+      return visitTuple(walk, row, address, info);
     case Visit.dict:
       return visitDict(walk, row, address);
     case Visit.odict:

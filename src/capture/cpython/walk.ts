@@ -165,6 +165,16 @@ export class Walk {
     return (this.image.word32(address + 168) & 512) !== 0;
   }
 
+  /** A block whose content is read by its layout: nothing else may take it for its own. */
+  reserve(address: number, row: number): void {
+    const handle = this.image.handle(address);
+    if (handle < 0 || (handle & 3) !== 0) this.far.set(address, row);
+    else {
+      this.owner[handle >>> 2] = -row;
+      this.role[handle >>> 2] = Role.table;
+    }
+  }
+
   /** Index of a type in `infos`, -1 when the address is none. */
   types(address: number): number {
     return this.indexOfType(address);
