@@ -11,7 +11,7 @@ def load(n):
 
 
 def pairs(n):
-    matrix = bytearray(n * n // 4)
+    matrix = bytearray(n * n // 8)
     for at in range(0, len(matrix), 4096):
         matrix[at] = 1
     return matrix

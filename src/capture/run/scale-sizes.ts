@@ -74,14 +74,15 @@ export function nextSize(tried: readonly Tried[], limits: SizeLimits, start?: nu
   if (below && first.peakBytes - base > FIRST_AT_MOST && first.n > below.n * 2 && good.length < 12)
     return step(Math.sqrt(below.n * first.n), "visible");
   if (visible.length >= SIZES) return { n: null, why: "enough" };
-  const ratio = ratioFor(visible, base, ceiling) * jitter(visible.length);
+  const grown = good.filter((each) => each.peakBytes - base > NOISE_BYTES);
+  const ratio = ratioFor(visible[0].n, grown, base, ceiling) * jitter(visible.length);
   const n = last.n * Math.max(ratio, LEAST_RATIO);
   if (n > ceiling || bad.length > 0) {
     const near = last.n * LEAST_RATIO < ceiling && bad.length === 0 && limits.most / last.n > NEAR_TARGET;
     if (near) return step(last.n * LEAST_RATIO, "step");
     return good.length < SIZES ? between(all, ceiling, step) : { n: null, why: bad.length > 0 ? "memory" : "target" };
   }
-  if (bytesAt(visible, base, n) > limits.bytes && visible.length >= LEAST_SIZES) return { n: null, why: "memory" };
+  if (bytesAt(grown, base, n) > limits.bytes && visible.length >= LEAST_SIZES) return { n: null, why: "memory" };
   return step(n, "step");
 }
 
@@ -112,10 +113,10 @@ function between(all: readonly Tried[], ceiling: number, step: (n: number, why: 
 }
 
 /** Steps are smaller where the memory grows faster than n, and where the target is near. */
-function ratioFor(visible: readonly Tried[], base: number, ceiling: number): number {
-  const exponent = exponentOf(visible.map((each) => [each.n, each.peakBytes - base]));
+function ratioFor(first: number, grown: readonly Tried[], base: number, ceiling: number): number {
+  const exponent = exponentOf(grown.map((each) => [each.n, each.peakBytes - base]));
   const steep = RATIO ** Math.min(1, 1.3 / Math.max(exponent, 1));
-  const reach = ceiling / NEAR_TARGET / visible[0].n;
+  const reach = ceiling / NEAR_TARGET / first;
   const near = reach > 1 ? reach ** (1 / (SIZES - 1)) : LEAST_RATIO;
   return Math.min(steep, Math.max(near, LEAST_RATIO * 1.05));
 }
@@ -134,9 +135,9 @@ function exponentOf(points: readonly (readonly [number, number])[]): number {
   return Number.isFinite(exponent) ? Math.min(Math.max(exponent, 0), 4) : 1;
 }
 
-function bytesAt(visible: readonly Tried[], base: number, n: number): number {
-  const last = visible.at(-1)!;
-  const exponent = Math.max(exponentOf(visible.map((each) => [each.n, each.peakBytes - base])), 1);
+function bytesAt(grown: readonly Tried[], base: number, n: number): number {
+  const last = grown.at(-1)!;
+  const exponent = Math.max(exponentOf(grown.map((each) => [each.n, each.peakBytes - base])), 1);
   return base + (last.peakBytes - base) * (n / last.n) ** exponent;
 }
 

@@ -157,13 +157,14 @@ function ranThere(answer: ScaleAnswer, point: Point, limitBytes: number | null):
   const highest = Math.max(point.peakBytes, ...(point.repeats ?? []));
   const why = answer.refused!.kind === "no-growth" ? "; no growth was seen up to there: does the program use {n}?" : "";
   const claim = `n = ${sizeText(point.n)} was run: it takes ${formatBytes(highest)}${why}`.replace(/[^?]$/, "$&.");
-  if (limitBytes === null) return { ...answer, refused: null, claim };
+  if (limitBytes === null) return { ...answer, refused: null, curve: [], claim };
   const fits = highest <= limitBytes;
   const verdict = fits ? "fits" : "does-not-fit";
   const limit = formatBytes(limitBytes);
   return {
     ...answer,
     refused: null,
+    curve: [],
     verdict,
     fits: null,
     claim: `${claim} It ${fits ? "fits" : "does not fit"} in ${limit}.`,
