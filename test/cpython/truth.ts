@@ -44,7 +44,6 @@ export function compare(table: HeapTable, file: string): Comparison {
     references: new Map<string, number>(),
   };
   const counts = { objects: 0, found: 0, type: 0, size: 0, sized: 0, references: 0, compared: 0 };
-  const note = (where: Map<string, number>, name: string): void => void where.set(name, (where.get(name) ?? 0) + 1);
   for (const line of readFileSync(file, "utf8").split("\n")) {
     if (line === "") continue;
     const [id, type, size, name, ...referents] = line.split(" ");
@@ -59,20 +58,12 @@ export function compare(table: HeapTable, file: string): Comparison {
     if (!OTHER_SIZES.has(name!) && Number(size) >= 0 && !(name === "dict" && sharesKeys(table, row))) {
       counts.sized++;
       if (sameSize(table, row, Number(size))) counts.size++;
-      else {
-        note(tally.sizes, name!);
-        if (process.env.SHOW === name) console.log(id, size, table.bytes[row]);
-      }
+      else note(tally.sizes, name!);
     }
     counts.compared++;
     if (sameReferences(table, row, Number(type), referents)) counts.references++;
     else note(tally.references, name!);
   }
-  const list = (map: Map<string, number>): string[] =>
-    [...map]
-      .sort((a, b) => b[1] - a[1])
-      .map(([name, count]) => `${name} ${count}`)
-      .slice(0, 12);
   return {
     objects: counts.objects,
     found: counts.found / counts.objects,
@@ -83,6 +74,17 @@ export function compare(table: HeapTable, file: string): Comparison {
     sizes: list(tally.sizes),
     references: list(tally.references),
   };
+}
+
+function note(where: Map<string, number>, name: string): void {
+  where.set(name, (where.get(name) ?? 0) + 1);
+}
+
+function list(map: Map<string, number>): string[] {
+  return [...map]
+    .sort((a, b) => b[1] - a[1])
+    .map(([name, count]) => `${name} ${count}`)
+    .slice(0, 12);
 }
 
 /** A dict that takes its keys from a class: getsizeof counts them, here they belong to the class. */

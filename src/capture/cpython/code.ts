@@ -42,13 +42,18 @@ export function visitCode(walk: Walk, row: number, address: number): void {
 }
 
 /** Name, file and first line of a code object. */
-export function codePlace({ image, layout }: Walk, code: number): { name: string; file: string; line: number } {
-  const at = (...fields: string[]): number => layout.at("PyCodeObject", ...fields);
-  return {
-    name: strValue(image, layout, image.pointer(code + at("co_qualname", "co_name")), 400) ?? "?",
-    file: strValue(image, layout, image.pointer(code + at("co_filename")), 1000) ?? "",
+export function codePlace(walk: Walk, code: number): { name: string; file: string; line: number } {
+  const known = walk.places.get(code);
+  if (known !== undefined) return known;
+  const { image, layout } = walk;
+  const at = (field: string, or?: string): number => layout.at("PyCodeObject", field, or);
+  const place = {
+    name: walk.text(image.pointer(code + at("co_qualname", "co_name"))) ?? "?",
+    file: walk.text(image.pointer(code + at("co_filename"))) ?? "",
     line: image.i32(code + at("co_firstlineno")),
   };
+  walk.places.set(code, place);
+  return place;
 }
 
 export function visitFunction(walk: Walk, row: number, address: number): void {
@@ -61,7 +66,7 @@ export function visitFunction(walk: Walk, row: number, address: number): void {
   }
   const name = image.pointer(address + layout.at("PyFunctionObject", "func_qualname"));
   const { file, line } = codePlace(walk, code);
-  walk.builder.nameRow(row, strValue(image, layout, name, 400) ?? "?", file, line);
+  walk.builder.nameRow(row, walk.text(name) ?? "?", file, line);
 }
 
 export function visitModule(walk: Walk, row: number, address: number): void {

@@ -50,6 +50,12 @@ function closureCells(walk: Walk, row: number, address: number, code: number, le
 }
 
 function freeNames(walk: Walk, code: number): string[] {
+  let names = walk.freeNames.get(code);
+  if (names === undefined) walk.freeNames.set(code, (names = readFreeNames(walk, code)));
+  return names;
+}
+
+function readFreeNames(walk: Walk, code: number): string[] {
   const { image, layout } = walk;
   const free = layout.at("PyCodeObject", "co_freevars");
   if (free !== -1) return texts(walk, image.pointer(code + free));

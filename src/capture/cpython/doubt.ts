@@ -35,8 +35,9 @@ export function doubt(walk: Walk, row: number, offset: number, word: number, nee
 }
 
 /** Fewer references were found than are counted. */
-function isMissing({ found, counted }: Walk, row: number): boolean {
-  return found[row]! === 0 || found[row]! < counted[row]!;
+function isMissing(walk: Walk, row: number): boolean {
+  const found = walk.found[row]!;
+  return found === 0 || found < walk.counted[row]!;
 }
 
 /** Row of the object at an address that came from anywhere; 0 when it is none for certain. */
@@ -50,11 +51,8 @@ export function objectAt(walk: Walk, address: number): number {
   const index = walk.types(type);
   if (index < 0) return 0;
   const { prefix } = walk.infos[index]!;
-  const block = walk.blocks.blockOf(address);
-  // An object begins its block, or lies in static data.
-  if (block !== 0) {
-    if (block !== address - prefix) return 0;
-  } else if (prefix !== 0 && walk.isCovered(address) && !walk.isStatic(address)) return 0;
+  // An object begins its block, or lies in static data, or where no allocator's books are known.
+  if (walk.blocks.liveSize(address - prefix) === 0 && walk.isCovered(address) && !walk.isStatic(address)) return 0;
   // A count beyond all memory is none: allocators link free blocks through their first word.
   if (!walk.layout.since(14) && walk.image.word32(address + 4) !== 0) return 0;
   return walk.reach(address);

@@ -115,7 +115,7 @@ const FRAME_FIELDS = [
 
 function newFrame(walk: Walk, row: number, frame: number, code: number): void {
   const { image, layout } = walk;
-  const at = (...fields: string[]): number => layout.at("_PyInterpreterFrame", ...fields);
+  const at = (field: string): number => layout.at("_PyInterpreterFrame", field);
   const start = frame + at("localsplus");
   const locals = localEdges(walk, row, start, code);
   for (const [field, shown] of FRAME_FIELDS) {

@@ -28,7 +28,8 @@ export class Layout {
   readonly hex: number;
   private readonly structs: Readonly<Record<string, Struct>>;
   private readonly other: Readonly<Record<string, Partial<Struct>>>;
-  private readonly replaced = new Map<string, number>();
+  private readonly offsets = new Map<string, Map<string, number>>();
+  private readonly sizes = new Map<string, number>();
 
   /** @param machine "x86_64" or "aarch64": the only difference is the size of a mutex, which moves what lies behind it */
   constructor(hex: number, machine = "x86_64") {
@@ -45,20 +46,24 @@ export class Layout {
     return ((this.hex >>> 16) & 255) >= minor;
   }
 
-  /** Offset of the first of these fields that this version has, or ABSENT. */
-  at(struct: string, ...fields: readonly string[]): number {
-    for (const field of fields) {
-      const replaced = this.replaced.get(`${struct}.${field}`);
-      if (replaced !== undefined) return replaced;
+  /** Offset of the first of these fields that this version has, or ABSENT. Hot: two look-ups of constant strings. */
+  at(struct: string, field: string, or?: string): number {
+    let fields = this.offsets.get(struct);
+    if (fields === undefined) this.offsets.set(struct, (fields = new Map()));
+    let offset = fields.get(field);
+    if (offset === undefined) {
       const found = this.other[struct]?.fields?.[field] ?? this.structs[struct]?.fields[field];
-      if (found !== undefined) return found[0] as number;
+      fields.set(field, (offset = found === undefined ? ABSENT : (found[0] as number)));
     }
-    return ABSENT;
+    return offset === ABSENT && or !== undefined ? this.at(struct, or) : offset;
   }
 
   /** Size of a structure in bytes, or ABSENT. */
   size(struct: string): number {
-    return this.replaced.get(struct) ?? this.other[struct]?.size ?? this.structs[struct]?.size ?? ABSENT;
+    let size = this.sizes.get(struct);
+    if (size === undefined)
+      this.sizes.set(struct, (size = this.other[struct]?.size ?? this.structs[struct]?.size ?? ABSENT));
+    return size;
   }
 
   has(struct: string): boolean {
@@ -70,9 +75,14 @@ export class Layout {
     return Object.keys(this.structs[struct]?.fields ?? {});
   }
 
-  /** Replaces an offset (`struct.field`) or a size (`struct`) by what the process itself told. */
-  replace(what: string, value: number): void {
-    this.replaced.set(what, value);
+  /** Replaces an offset by what the process itself told. */
+  replace(struct: string, field: string, offset: number): void {
+    this.at(struct, field);
+    this.offsets.get(struct)!.set(field, offset);
+  }
+
+  replaceSize(struct: string, bytes: number): void {
+    this.sizes.set(struct, bytes);
   }
 }
 

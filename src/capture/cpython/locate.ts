@@ -162,16 +162,19 @@ function takeDebugOffsets(image: Image, address: number, layout: Layout): void {
     const at = layout.at("_Py_DebugOffsets", told);
     if (at === ABSENT) continue;
     const value = image.pointer(address + at);
-    if (value < 16_000_000) layout.replace(what, value);
+    if (value >= 16_000_000) continue;
+    const dot = what.indexOf(".");
+    if (dot < 0) layout.replaceSize(what, value);
+    else layout.replace(what.slice(0, dot), what.slice(dot + 1), value);
   }
   const shift = layout.at("PyInterpreterState", "sysdict") - tableSysdict;
   if (shift === 0) return;
   for (const field of layout.fields("PyInterpreterState")) {
     const base = layout.at("PyInterpreterState", field);
     if (field.startsWith("imports.") && field !== "imports.modules")
-      layout.replace(`PyInterpreterState.${field}`, base + shift);
+      layout.replace("PyInterpreterState", field, base + shift);
     else if (BEHIND_THE_COLLECTOR.test(field))
-      layout.replace(`PyInterpreterState.${field}`, base + shift - (shift === -24 ? 8 : 0));
+      layout.replace("PyInterpreterState", field, base + shift - (shift === -24 ? 8 : 0));
   }
 }
 
@@ -217,8 +220,8 @@ function interpretersFrom(
 }
 
 function interpreterAt(image: Image, layout: Layout, address: number, runtime: number): Interpreter {
-  const field = (...names: string[]): number => {
-    const at = layout.at("PyInterpreterState", ...names);
+  const field = (name: string, or?: string): number => {
+    const at = layout.at("PyInterpreterState", name, or);
     return at === ABSENT ? 0 : image.pointer(address + at);
   };
   const gc = layout.at("PyInterpreterState", "gc");
@@ -240,7 +243,7 @@ function collectorOfRuntime(layout: Layout, runtime: number): number {
 }
 
 function threadsOf(image: Image, layout: Layout, head: number): Thread[] {
-  const at = (...names: string[]): number => layout.at("PyThreadState", ...names);
+  const at = (name: string, or?: string): number => layout.at("PyThreadState", name, or);
   const tid = at("native_thread_id");
   const cframe = layout.has("_PyCFrame") && at("cframe") !== ABSENT && layout.since(11);
   const threads: Thread[] = [];

@@ -44,10 +44,9 @@ export function strState(
   image: Image,
   layout: Layout,
   address: number,
-): { kind: number; compact: boolean; ascii: boolean; interned: boolean } {
+): { kind: number; compact: boolean; ascii: boolean } {
   const state = image.word32(address + layout.at("PyASCIIObject", "state"));
   return {
-    interned: (state & 3) !== 0,
     kind: (state >>> 2) & 7,
     compact: (state & 32) !== 0,
     ascii: (state & 64) !== 0,

@@ -153,7 +153,7 @@ function pointerOf(link: number): number {
 }
 
 function listHeads({ image, layout }: Walk, gc: number): number[] {
-  const at = (...fields: string[]): number => layout.at("_gc_runtime_state", ...fields);
+  const at = (field: string, or?: string): number => layout.at("_gc_runtime_state", field, or);
   const permanent = gc + at("permanent_generation");
   // This pointer tells where the heads are, which the alignment of a patch release moved by 4. 3.14.0 to 3.14.4 have no such field.
   const told = image.pointer(gc + at("generation0"));

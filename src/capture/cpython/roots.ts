@@ -16,7 +16,7 @@ import type { Walk } from "./walk.ts";
 const FROM_SUPER_ROOT = packLabel(EdgeKind.other, MAX_ARGUMENT);
 
 /** Fields of the interpreter's state that hold a reference, by the name under which they are shown. */
-const INTERPRETER_FIELDS: readonly (readonly [shown: string, ...fields: string[]])[] = [
+const INTERPRETER_FIELDS: readonly (readonly [shown: string, field: string, or?: string])[] = [
   ["sys.modules", "imports.modules", "modules"],
   ["sys.__dict__", "sysdict"],
   ["builtins.__dict__", "builtins"],
@@ -160,8 +160,8 @@ function threadEdges(walk: Walk, thread: Thread, row: number): void {
 function interpreterEdges(walk: Walk, interpreter: Interpreter, row: number): void {
   const { layout } = walk;
   const isMain = interpreter.id === 0;
-  for (const [shown, ...fields] of INTERPRETER_FIELDS) {
-    const at = layout.at("PyInterpreterState", ...fields);
+  for (const [shown, field, or] of INTERPRETER_FIELDS) {
+    const at = layout.at("PyInterpreterState", field, or);
     if (at !== ABSENT) walk.field(row, interpreter.address + at, walk.named(EdgeKind.global, shown));
   }
   if (!isMain || layout.since(9)) return;
@@ -181,7 +181,7 @@ export function interpreterRest(walk: Walk, { interpreters, layout }: Runtime, r
     if (skipFrom !== ABSENT) cachedNames(walk, row, interpreter.address + skipFrom + (types === ABSENT ? 0 : 8));
     const interned = layout.at("PyInterpreterState", "cached_objects.interned_strings");
     const read = new Set<number>([interned]);
-    for (const [, ...fields] of INTERPRETER_FIELDS) read.add(layout.at("PyInterpreterState", ...fields));
+    for (const [, field, or] of INTERPRETER_FIELDS) read.add(layout.at("PyInterpreterState", field, or));
     scanMissing(
       walk,
       row,

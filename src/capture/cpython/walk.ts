@@ -54,6 +54,10 @@ export class Walk {
   readonly closures = new Map<number, number>();
   /** keys objects that are shared by instances: their names, by position */
   readonly sharedNames = new Map<number, Uint32Array>();
+  readonly freeNames = new Map<number, string[]>();
+  /** what code objects say of themselves, and strings that many rows share */
+  readonly places = new Map<number, { name: string; file: string; line: number }>();
+  private readonly texts = new Map<number, string | null>();
   /** frame objects whose locals a thread's frame shows */
   readonly executing = new Set<number>();
   readonly values: boolean;
@@ -251,10 +255,6 @@ export class Walk {
 
   private growTo(row: number): void {
     const length = Math.max(row + 1, this.address.length * 2);
-    const larger = <A extends Float64Array | Uint32Array | Int32Array | Uint8Array>(to: A, from: A): A => {
-      to.set(from);
-      return to;
-    };
     this.address = larger(new Float64Array(length), this.address);
     this.typeOf = larger(new Uint32Array(length), this.typeOf);
     this.found = larger(new Int32Array(length), this.found);
@@ -347,6 +347,13 @@ export class Walk {
     return name;
   }
 
+  /** Characters of a str object, at most 1000; null when it is none. */
+  text(address: number): string | null {
+    let text = this.texts.get(address);
+    if (text === undefined) this.texts.set(address, (text = strValue(this.image, this.layout, address, 1000)));
+    return text;
+  }
+
   private spell(address: number, row: number): number {
     if (!this.infos[this.typeOf[row]!]!.isStr) return NOT_SHOWN;
     const length = this.image.pointer(address + 16);
@@ -360,6 +367,11 @@ export class Walk {
   named(kind: EdgeKind, text: string): number {
     return packLabel(kind, this.builder.addName(text));
   }
+}
+
+function larger<A extends Float64Array | Uint32Array | Int32Array | Uint8Array>(to: A, from: A): A {
+  to.set(from);
+  return to;
 }
 
 function regionsOf(image: Image, blocks: BlockMap): Set<number> {
