@@ -33,9 +33,9 @@ const LEAST_GROWTH = 3e6;
 const BASELINES: Record<string, Forecaster> = { linear, "power law": powerLaw, "one term": oneTerm };
 
 /** Limits that programs of the corpus state, as a snapshot at the largest run would show them: entries at n. Only with --bounds. */
-const BOUNDS: Record<string, { what: string; limit: number; fill: (n: number) => number }> = {
-  lru_bounded: { what: "lru_cache of g", limit: 2_000, fill: (n) => Math.min(n, 2_000) },
-  deque_bound: { what: "deque d", limit: 50_000, fill: (n) => Math.min(n, 50_000) },
+const BOUNDS: Record<string, { what: string; limit: number; entryBytes: number }> = {
+  lru_bounded: { what: "lru_cache of g", limit: 2_000, entryBytes: 20_250 },
+  deque_bound: { what: "deque d", limit: 50_000, entryBytes: 180 },
 };
 
 const { values } = parseArgs({
@@ -93,7 +93,11 @@ function rows(): Row[] {
       );
       const last = given[given.length - 1].n;
       const stated = values.bounds ? BOUNDS[program] : undefined;
-      const fitted = fit(given, stated ? { bounds: [{ ...stated, fill: stated.fill(last) }] } : {});
+      const fill = Math.min(last, stated?.limit ?? 0);
+      const fitted = fit(
+        given,
+        stated ? { bounds: [{ what: stated.what, limit: stated.limit, fill, bytes: fill * stated.entryBytes }] } : {},
+      );
       const n = given.map((point) => point.n);
       const y = given.map((point) => point.peakBytes);
       for (const target of points) {

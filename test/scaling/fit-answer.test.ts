@@ -120,7 +120,7 @@ describe("runs that were stopped", () => {
 });
 
 test("a bound that the verdicts found ends the growth", () => {
-  const bounds = [{ what: "lru_cache of g", fill: 640, limit: 1_000 }];
+  const bounds = [{ what: "lru_cache of g", fill: 640, limit: 1_000, bytes: 64e6 }];
   const sizes = [10, 60, 105, 184, 322, 560, 640];
   const answer = scaleAnswer({ points: points((n) => 15 * MEBI + 100_000 * n, sizes), targets: [10_000], bounds });
   expect(plain(answer.forecasts[0].capped)).toBe(

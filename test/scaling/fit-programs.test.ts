@@ -227,7 +227,7 @@ describe("programs that were measured", () => {
     const given = pointsOf("lru_bounded").filter(({ n }) => n <= 1_200);
     const last = given.at(-1)!.n;
     const truth = pointsOf("lru_bounded").find(({ n }) => n > 5 * last)!;
-    const bounds = [{ what: "lru_cache of g", fill: last, limit: 2_000 }];
+    const bounds = [{ what: "lru_cache of g", fill: last, limit: 2_000, bytes: last * 20_250 }];
     expect(forecast(fit(given), truth.n).low).toBeGreaterThan(truth.peakBytes);
     const told = forecast(fit(given, { bounds }), truth.n);
     expect(told.bytes / truth.peakBytes).toBeCloseTo(1, 1);

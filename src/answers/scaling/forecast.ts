@@ -19,7 +19,7 @@ const HALVINGS = 24;
 /** The peak at n with its 90 % interval. n > 0. The caller prints no number when `refused`. */
 export function forecast(fitted: Fit, n: number): Forecast {
   const values = sortedAt(fitted, n);
-  const low = quantileSorted(values, LOW);
+  const low = quantileSorted(fitted.bounds.some(isFull) ? sortedAt(fitted, n, true) : values, LOW);
   const high = quantileSorted(values, HIGH);
   const part = { n, bytes: Math.min(Math.max(pointAt(fitted, n), low), high), low, high, factor: n / fitted.largest };
   const reached = fitted.bounds.filter((bound) => stopsAt(fitted, bound) < n);
@@ -31,11 +31,11 @@ export function forecast(fitted: Fit, n: number): Forecast {
   };
 }
 
-/** What the draws say at n, ascending. */
-function sortedAt(fitted: Fit, n: number): number[] {
+/** What the draws say at n, ascending; `atMost`: as if what is full already had stopped growing at the largest run only. */
+function sortedAt(fitted: Fit, n: number, atMost = false): number[] {
   const { draws, models, smallestPeak } = fitted;
   const lowest = smallestPeak - BELOW * draws.noiseFloor;
-  const curves = models.map(({ model }) => curveOf(fitted, model, n));
+  const curves = models.map(({ model }) => curveOf(fitted, model, n, atMost));
   const out: number[] = Array.from({ length: draws.count });
   for (let i = 0; i < draws.count; i++) {
     const mu = curves[draws.model[i]](draws.coefficients, i * MAX_TERMS);
@@ -66,13 +66,15 @@ function pointAt(fitted: Fit, n: number): number {
 type Curve = (coefficients: Float64Array, offset: number) => number;
 
 /** A model at n as a function of its coefficients, with the bounds that the program states. */
-function curveOf(fitted: Fit, model: Model, n: number): Curve {
+function curveOf(fitted: Fit, model: Model, n: number, atMost = false): Curve {
   const plain = at(model, n, fitted.largest);
-  const full = fitted.bounds.map((bound) => ({ bound, end: stopsAt(fitted, bound) })).filter(({ end }) => end < n);
+  const full = fitted.bounds
+    .map((bound) => ({ bound, end: atMost && isFull(bound) ? fitted.largest : stopsAt(fitted, bound) }))
+    .filter(({ end }) => end < n);
   if (full.length === 0) return plain;
   // What would have been added beyond a bound is taken off, but never more than the model adds from there on.
   const caps = full.map(({ bound, end }) => ({
-    removed: bound.bytes === undefined ? Infinity : (bound.bytes * (n - end)) / fitted.largest,
+    removed: (bound.bytes * (n - end)) / fitted.largest,
     floor: at(model, end, fitted.largest),
   }));
   return (coefficients, offset) => {
@@ -91,17 +93,21 @@ function at(model: Model, n: number, largest: number): Curve {
   };
 }
 
-/** Size at which a bound is full, if it goes on filling as it did: never less than the largest that was run. */
+/**
+ * Size at which a bound is full, if it goes on filling as it did. One that is full already stopped at a size that is not known, perhaps long ago: to take its
+ * bytes off could take off the growth of others, so it moves the lower end only.
+ */
 function stopsAt(fitted: Fit, bound: Bound): number {
-  if (!(bound.fill > 0)) return Infinity;
-  return fitted.largest * Math.max(bound.limit / bound.fill, 1);
+  return bound.fill > 0 && !isFull(bound) ? (fitted.largest * bound.limit) / bound.fill : Infinity;
+}
+
+function isFull(bound: Bound): boolean {
+  return bound.fill >= bound.limit;
 }
 
 function boundText(fitted: Fit, bound: Bound): string {
   const end = sizeText(Math.round(stopsAt(fitted, bound)));
-  return bound.fill >= bound.limit
-    ? `${bound.what} is full (${formatCount(bound.limit)}): it has stopped growing`
-    : `${bound.what}, ${formatCount(bound.fill)} of ${formatCount(bound.limit)}: stops growing at n = ${end}, if it goes on filling`;
+  return `${bound.what}, ${formatCount(bound.fill)} of ${formatCount(bound.limit)}: stops growing at n = ${end}, if it goes on filling`;
 }
 
 /** The largest size at which even the upper end stays within the limit. Looks no farther than a number may be given. */

@@ -53,8 +53,8 @@ export interface Bound {
   /** Entries at the largest size that was run, and how many it may have. */
   readonly fill: number;
   readonly limit: number;
-  /** What its entries take at the largest size; absent: taken to be all of the growth. */
-  readonly bytes?: number;
+  /** What its entries take at the largest size: never more than this, in proportion, is taken off a forecast. */
+  readonly bytes: number;
 }
 
 export interface FitOptions {
