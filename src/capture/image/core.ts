@@ -79,9 +79,12 @@ function readCore(path: string, fd: number, exe: string | undefined): Target {
   return { ...imageOf(fd, loads, notes, files), ...aboutCore(notes, files, exe) };
 }
 
+/** Program headers only: gdb puts the section headers at the end of what may be many gigabytes. */
 function segmentsOf(path: string, fd: number, size: number): ElfFile["segments"] {
   const head = Buffer.alloc(Math.min(size, LARGEST_HEAD));
   const got = readSync(fd, head, 0, head.length, 0);
+  head.fill(0, 40, 48);
+  head.fill(0, 60, 64);
   try {
     return new ElfFile(head.subarray(0, got)).segments;
   } catch {
@@ -179,7 +182,6 @@ function elfOf(bytes: Uint8Array): ElfFile | null {
 /** Pages that the core has, and pages of files that it left out. */
 function imageOf(fd: number, loads: ElfFile["segments"], notes: Notes, files: readonly CoreFile[]) {
   const regions: Region[] = [];
-  const resident: Float64Array[] = [];
   const pieces: { address: number; bytes: number; from: Uint8Array | number }[] = [];
   for (const { address, memoryBytes, fileBytes: there, flags, offset } of loads) {
     const file = notes.files.find(({ start, end }) => address >= start && address < end);
@@ -195,7 +197,6 @@ function imageOf(fd: number, loads: ElfFile["segments"], notes: Notes, files: re
       path: file?.path ?? "",
     });
     const whole = Math.floor(there / PAGE) * PAGE;
-    resident.push(Float64Array.from({ length: whole / PAGE }, (_, i) => address + i * PAGE));
     if (whole > 0) pieces.push({ address, bytes: whole, from: offset });
     const source = file === undefined ? undefined : files.find(({ path }) => path === file.path);
     if (!source?.bytes || file === undefined || whole >= memoryBytes) continue;
@@ -203,6 +204,16 @@ function imageOf(fd: number, loads: ElfFile["segments"], notes: Notes, files: re
     const rest = source.bytes.subarray(at, at + memoryBytes - whole);
     pieces.push({ address: address + whole, bytes: Math.ceil(rest.length / PAGE) * PAGE, from: rest });
   }
+  // gdb leaves read-only mappings out altogether: constants, such as the names of types, come from the files.
+  for (const { start, end, offset, path } of notes.files) {
+    if (loads.some(({ address, memoryBytes }) => start < address + memoryBytes && end > address)) continue;
+    const source = files.find((file) => file.path === path);
+    if (!source?.bytes) continue;
+    const content = source.bytes.subarray(offset, offset + end - start);
+    regions.push({ start, end, readable: true, writable: false, executable: false, shared: false, offset, path });
+    pieces.push({ address: start, bytes: Math.ceil(content.length / PAGE) * PAGE, from: content });
+  }
+  regions.sort((a, b) => a.start - b.start);
   pieces.sort((a, b) => a.address - b.address);
   const total = pieces.reduce((sum, { bytes }) => sum + bytes, 0);
   const buffer = new ArrayBuffer(total);
@@ -215,6 +226,7 @@ function imageOf(fd: number, loads: ElfFile["segments"], notes: Notes, files: re
     for (let page = 0; page < bytes; page += PAGE) pages[(at + page) / PAGE] = address + page;
     at += bytes;
   }
+  const resident = regions.map(({ start, end }) => pages.filter((page) => page >= start && page < end));
   return { image: new Image(regions, buffer, pages, resident), copiedBytes: total };
 }
 

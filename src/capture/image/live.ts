@@ -126,6 +126,8 @@ function copy(pid: number, memory: number, pagemap: number, exe: string) {
   const regions = parseMaps(maps);
   const resident: Float64Array[] = [];
   const runs: { start: number; pages: number }[] = [];
+  const absent: { region: Region; start: number; pages: number }[] = [];
+  const binaries = new Set(regions.filter(({ executable }) => executable).map(({ path }) => path));
   for (const region of regions) {
     const pages = (region.end - region.start) / PAGE;
     const entries = Buffer.alloc(region.path.startsWith("[v") ? 0 : pages * 8);
@@ -135,15 +137,23 @@ function copy(pid: number, memory: number, pagemap: number, exe: string) {
     for (let page = 0; page * 8 < got; page++) {
       const top = entries[page * 8 + 7]!;
       if ((top & PRESENT) !== 0) there.push(region.start + page * PAGE);
-      if (!wanted || (top & (PRESENT | SWAPPED)) === 0) continue;
-      const last = runs.at(-1);
+      if (!wanted) continue;
       const address = region.start + page * PAGE;
+      if ((top & (PRESENT | SWAPPED)) === 0) {
+        if (!binaries.has(region.path) || !region.path.startsWith("/")) continue;
+        const last = absent.at(-1);
+        if (last?.region === region && last.start + last.pages * PAGE === address) last.pages++;
+        else absent.push({ region, start: address, pages: 1 });
+        continue;
+      }
+      const last = runs.at(-1);
       if (last !== undefined && last.start + last.pages * PAGE === address) last.pages++;
       else runs.push({ start: address, pages: 1 });
     }
     resident.push(Float64Array.from(there));
   }
-  const total = runs.reduce((sum, { pages }) => sum + pages, 0);
+  const copied = runs.reduce((sum, { pages }) => sum + pages, 0);
+  const total = absent.reduce((sum, { pages }) => sum + pages, copied);
   const buffer = new ArrayBuffer(total * PAGE);
   const addresses = new Float64Array(total);
   const bytes = new Uint8Array(buffer);
@@ -153,8 +163,28 @@ function copy(pid: number, memory: number, pagemap: number, exe: string) {
     readAt(memory, bytes.subarray(at * PAGE, (at + pages) * PAGE), start);
     at += pages;
   }
+  for (const { region, start, pages } of absent) {
+    for (let page = 0; page < pages; page++) addresses[at + page] = start + page * PAGE;
+    const offset = region.offset + (start - region.start);
+    readFilePart(`/proc/${pid}/root${region.path}`, bytes.subarray(at * PAGE, (at + pages) * PAGE), offset);
+    at += pages;
+  }
   const vmRss = parseStatus(readText(`/proc/${pid}/status`) ?? "").rss;
-  return { image: new Image(regions, buffer, addresses, resident), bytes: total * PAGE, vmRss };
+  return { image: new Image(regions, buffer, addresses, resident), bytes: copied * PAGE, vmRss };
+}
+
+/**
+ * A page of a binary that the process never touched, or that its kernel took back, is what the file says: a private page that was written to is
+ * present or swapped. A copy made by clone() begins with none of them. Reading them through the process would make them resident there.
+ */
+function readFilePart(path: string, into: Uint8Array, offset: number): void {
+  try {
+    const fd = openSync(path, "r");
+    readAt(fd, into, offset);
+    closeSync(fd);
+  } catch {
+    // The file is gone: the page stays 0, as one that was never read.
+  }
 }
 
 /** Reads as much as there is; a page that went meanwhile stays 0. */
