@@ -35,13 +35,13 @@ export function numberOf(option: string, text: string): number {
   return n;
 }
 
-/** `--sizes 1e4,2e4,5e4`: at least two, ascending. */
-export function sizesOf(text: string): number[] {
+/** `--sizes 1e4,2e4,5e4`: at least `least`, ascending. */
+export function sizesOf(text: string, least = 2): number[] {
   const sizes = text
     .split(",")
     .filter((word) => word.trim() !== "")
     .map((word) => numberOf("--sizes", word));
-  if (sizes.length < 2)
+  if (sizes.length < least)
     throw new Failure(
       2,
       `--sizes ${text}: one size cannot show growth; name at least two, better eight, such as 1e4,2e4,3e4,5e4,9e4`,

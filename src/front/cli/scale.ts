@@ -72,8 +72,8 @@ surely, 4 it cannot be said; 2 bad usage or input, 3 the machine does not allow 
 async function scale(words: readonly string[], options: ScaleOptions): Promise<number> {
   const target = options.to === undefined ? undefined : numberOf("--to", options.to);
   const limitBytes = limitOf(options.limit);
-  const sizes = options.sizes === undefined ? undefined : sizesOf(options.sizes);
   const before = options.from.flatMap(runsFrom);
+  const sizes = options.sizes === undefined ? undefined : sizesOf(options.sizes, before.length > 0 ? 1 : 2);
   checkTarget(target, sizes ?? [], before);
   optimise();
   const command = commandOf(words, options);

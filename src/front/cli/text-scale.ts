@@ -38,25 +38,14 @@ export function renderScale(answer: ScaleAnswer, options: ScaleText): string {
     lines.push("", `${slurm}      ${kubernetes}`, ...wrap(`(${margin})`, width).map((line) => paint("dim", line)));
   }
   if (options.saved) {
-    const more = answer.refused?.nextSize
-      ? ` --sizes ${nextSizes(answer.refused.nextSize)}`
-      : ` --to ${answer.forecasts.at(-1)?.n ?? "N"}`;
-    lines.push(
-      "",
-      paint(
-        "dim",
-        cut(
-          `Saved ${options.file}.  Next: ${typed("tidegauge scale --from FILE", options)}${more}${answer.refused?.nextSize ? " -- PROGRAM" : ""}`,
-          width,
-        ),
-      ),
-    );
+    const next = answer.refused?.nextSize;
+    const more = next
+      ? `--sizes ${next} -- ${clean(options.program)}`
+      : `--to ${(answer.forecasts.at(-1)?.n ?? 1) * 2}`;
+    lines.push("", `Saved        ${clean(options.file ?? "")}`);
+    lines.push(cut(`Next         ${typed("tidegauge scale --from FILE", options)} ${more}`, Math.max(width, 120)));
   }
   return finishText(lines, options);
-}
-
-function nextSizes(n: number): string {
-  return `${n},${Math.round(n * 1.7)}`;
 }
 
 /** "Stopped by   clean.py:44 total   merged = left.merge(right)", then what it takes now and there. */
