@@ -159,6 +159,15 @@ export function parseAgentFileName(name: string): AgentFile | undefined {
   return { pid: Number(match[1]), ordinal: Number(match[2]), kind: match[3] as AgentFile["kind"] };
 }
 
+/** A frozen copy of a process that waits to be read, or the reason that there is none. undefined: the name is of neither. */
+export function parseSnapshotFileName(
+  name: string,
+): { pid: number; ordinal: number; kind: "snap" | "skip" } | undefined {
+  const match = /^([1-9]\d{0,9})\.(0|[1-9]\d{0,9})\.(snap|skip)$/.exec(name);
+  if (!match) return undefined;
+  return { pid: Number(match[1]), ordinal: Number(match[2]), kind: match[3] as "snap" | "skip" };
+}
+
 export const TIMELINE_ROW_BYTES = 64;
 const TIMELINE_FIELDS = ["time", "rss", "hwm", "pss", "uss", "swap", "cgroupUsage"] as const;
 

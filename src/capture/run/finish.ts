@@ -50,6 +50,7 @@ import { findImages, parentImage } from "./images.ts";
 import type { AgentRecord, Image } from "./images.ts";
 import { reasonOf, Refusal, statusOf } from "./refusal.ts";
 import { readSources } from "./sources.ts";
+import type { FrozenSnapshot } from "./snapshots.ts";
 import { offReason, unseenOf } from "./unseen.ts";
 
 export interface FinishOptions {
@@ -57,6 +58,8 @@ export interface FinishOptions {
   file?: string;
   /** Write over a recording that is there. */
   force?: boolean;
+  /** The objects at the program's end, and what is to be said when they were asked for and are missing. */
+  frozen?: FrozenSnapshot;
 }
 
 /**
@@ -67,13 +70,31 @@ export function finishRun(folder: string, judge: JudgeFactory, options: FinishOp
   const file = options.file ?? folder.replace(/\/+$/, "").replace(RUN_FOLDER_SUFFIX_END, "");
   if (!options.force && existsSync(file))
     throw new Refusal(2, `${file} exists; -f writes over it, -o names another file`);
-  const tables = readRun(folder, judge);
+  const tables = withObjects(readRun(folder, judge), options.frozen);
   writeWhole(file, writeRecording(tables), options.force === true, folder);
   rmSync(folder, { recursive: true, force: true });
   return tables;
 }
 
 const RUN_FOLDER_SUFFIX_END = new RegExp(`${RUN_FOLDER_SUFFIX.replace(".", "\\.")}$`);
+
+/** Facts of the run come before those of its copy, which has another process id. */
+function withObjects(tables: Tables, frozen: FrozenSnapshot | undefined): Tables {
+  if (frozen === undefined) return tables;
+  const { objects, missing } = frozen;
+  if (!objects) {
+    const text = [...tables.notMeasured.text, `the objects at the program's end: ${missing}`];
+    return { ...tables, notMeasured: { ...tables.notMeasured, text } };
+  }
+  const facts = tableBuilder("facts");
+  const known = new Set(tables.facts.key);
+  for (const from of [tables.facts, objects.facts!]) {
+    from.key.forEach((key, i) => {
+      if (from === tables.facts || !known.has(key)) facts.push({ key, text: from.text[i]!, number: from.number[i]! });
+    });
+  }
+  return { ...tables, ...objects, facts: facts.finish(), notMeasured: tables.notMeasured };
+}
 
 /** The tables of a run folder, without writing anything. */
 export function readRun(folder: string, judge: JudgeFactory): Tables {

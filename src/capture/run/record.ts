@@ -35,6 +35,7 @@ const GRACE_SECONDS = 0.2;
 const GRACE_STEP_SECONDS = 0.005;
 
 export interface Recorded {
+  pid: number;
   end: ProgramEnd;
   /** There is a run folder to finish. Otherwise what happened to it has been told. */
   kept: boolean;
@@ -80,7 +81,7 @@ export async function record(plan: RecordPlan): Promise<Recorded> {
   cgroup.close();
   journal.close();
   launched.release();
-  return { end, kept: !journal.isLost };
+  return { pid, end, kept: !journal.isLost };
 }
 
 function openJournal(plan: RecordPlan, started: bigint): Journal {

@@ -142,7 +142,7 @@ async function run(target: Target, options: RunOptions): Promise<number> {
   const reason = installation.agent === undefined ? "the agent is not built; tidegauge doctor says how to mend it" : "";
   const place = reserve({ output: options.output, name: program.name, force: options.force === true });
   const status = statusLine(options.quiet === true);
-  const { end, kept } = await record({
+  const { pid, end, kept } = await record({
     version: installation.version,
     program,
     place,
@@ -162,7 +162,7 @@ async function run(target: Target, options: RunOptions): Promise<number> {
     onStarted: () => void loadAnswering(),
   });
   status.erase();
-  if (kept) await answer(place, options);
+  if (kept) await answer(place, options, pid);
   keepCompiled();
   return end.signal !== 0 ? 128 + end.signal : (end.exitCode ?? 1);
 }
@@ -179,12 +179,19 @@ async function loadAnswering() {
   return { ...answers, ...judge, ...text, ...open, ...finish };
 }
 
+/** What reads objects is loaded only where they were asked for. */
+async function frozenObjects({ folder }: RunPlace, pid: number) {
+  const { readFrozen } = await import("../../capture/run/snapshots.ts");
+  return { frozen: await readFrozen(folder, pid) };
+}
+
 /** Finishes the recording and shows the answer. Whatever goes wrong here is told; the exit status stays the program's. */
-async function answer(place: RunPlace, options: RunOptions): Promise<void> {
+async function answer(place: RunPlace, options: RunOptions, pid: number): Promise<void> {
   try {
     const { createJudge, explain, finishRun, openFile, renderExplain } = await loadAnswering();
     optimiseFor(place.folder);
-    const tables = finishRun(place.folder, createJudge, { file: place.file, force: options.force === true });
+    const frozen = options.snapshots === "end" || options.snapshots === "auto" ? await frozenObjects(place, pid) : {};
+    const tables = finishRun(place.folder, createJudge, { file: place.file, force: options.force === true, ...frozen });
     if (options.quiet) tellWhatStopped(tables.processes);
     if (options.quiet && options.json === undefined) return;
     const value = explain(openFile(place.file).recording);
