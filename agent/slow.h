@@ -36,7 +36,7 @@ static inline struct slow slow_enter(size_t charged) {
     if (t->interval == 0) s.hit = true, s.next = -1;
     else if (charged >= BIG) s.hit = true;
     else if (s.next < 0) s.hit = true;
-    s.draw = s.hit && s.next < 0;
+    s.draw = s.hit && s.next < 0 && t->interval != 0;
     errno = s.saved_errno;
     return s;
 }
