@@ -112,7 +112,11 @@ export function visitType(walk: Walk, types: Types, row: number, address: number
 /** A string owns its characters when they are not behind its header, and the encodings it remembers. */
 export function visitStr(walk: Walk, row: number, address: number): void {
   const { image, layout } = walk;
-  const { compact, ascii } = strState(image, layout, address);
+  const { kind, compact, ascii } = strState(image, layout, address);
+  if (compact && walk.hashes) {
+    const at = address + layout.size(ascii ? "PyASCIIObject" : "PyCompactUnicodeObject");
+    walk.builder.setHash(row, contentHash(walk, at, image.pointer(address + 16) * kind));
+  }
   if (compact && ascii) return;
   const header = layout.size("PyASCIIObject");
   const data = compact ? 0 : image.pointer(address + layout.size("PyCompactUnicodeObject"));
@@ -123,4 +127,28 @@ export function visitStr(walk: Walk, row: number, address: number): void {
   if (wide === -1) return;
   const text = image.pointer(address + wide);
   if (text !== data) walk.own(row, text, Role.table);
+}
+
+export function visitBytes(walk: Walk, row: number, address: number): void {
+  if (walk.hashes) walk.builder.setHash(row, contentHash(walk, address + 32, walk.image.pointer(address + 16)));
+}
+
+/** Longer values are told apart by their length and their first bytes. */
+const MOST_HASHED = 1 << 16;
+const PAGE = 4096;
+
+/** FNV-1a over bytes, a page at a time. */
+function contentHash({ image }: Walk, start: number, bytes: number): number {
+  const { u8 } = image;
+  const count = Math.min(bytes, MOST_HASHED);
+  let hash = (0x811c9dc5 ^ count) | 0;
+  for (let done = 0; done < count;) {
+    const at = start + done;
+    const handle = image.handle(at);
+    const length = Math.min(count - done, PAGE - (at % PAGE));
+    const from = handle * 4 + (at % 4);
+    if (handle >= 0) for (let i = 0; i < length; i++) hash = Math.imul(hash ^ u8[from + i]!, 0x01000193);
+    done += length;
+  }
+  return hash >>> 0;
 }

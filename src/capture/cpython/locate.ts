@@ -16,6 +16,8 @@ export interface Thread {
   ident: number;
   /** Linux thread id, 0 where the version does not keep it */
   tid: number;
+  /** the interpreter's main thread, by its ident */
+  isMain: boolean;
   /** the innermost frame (frame object up to 3.10, interpreter frame later), 0: none */
   frame: number;
 }
@@ -225,6 +227,7 @@ function interpreterAt(image: Image, layout: Layout, address: number, runtime: n
     return at === ABSENT ? 0 : image.pointer(address + at);
   };
   const gc = layout.at("PyInterpreterState", "gc");
+  const mainThread = runtime === 0 ? 0 : image.pointer(runtime + layout.at("_PyRuntimeState", "main_thread"));
   return {
     address,
     id: field("id"),
@@ -232,7 +235,7 @@ function interpreterAt(image: Image, layout: Layout, address: number, runtime: n
     sysdict: field("sysdict"),
     builtins: field("builtins"),
     gc: gc === ABSENT ? collectorOfRuntime(layout, runtime) : address + gc,
-    threads: threadsOf(image, layout, field("threads.head", "tstate_head")),
+    threads: threadsOf(image, layout, field("threads.head", "tstate_head"), mainThread),
   };
 }
 
@@ -242,7 +245,7 @@ function collectorOfRuntime(layout: Layout, runtime: number): number {
   return gc === ABSENT || runtime === 0 ? 0 : runtime + gc;
 }
 
-function threadsOf(image: Image, layout: Layout, head: number): Thread[] {
+function threadsOf(image: Image, layout: Layout, head: number, main: number): Thread[] {
   const at = (name: string, or?: string): number => layout.at("PyThreadState", name, or);
   const tid = at("native_thread_id");
   const cframe = layout.has("_PyCFrame") && at("cframe") !== ABSENT && layout.since(11);
@@ -253,6 +256,7 @@ function threadsOf(image: Image, layout: Layout, head: number): Thread[] {
     threads.push({
       address: state,
       ident: image.pointer(state + at("thread_id")),
+      isMain: image.pointer(state + at("thread_id")) === main,
       tid: tid === ABSENT ? 0 : image.pointer(state + tid),
       frame: cframe
         ? image.pointer(holder + layout.at("_PyCFrame", "current_frame"))

@@ -24,6 +24,8 @@ export { Role } from "./walk.ts";
 export interface ReadOptions {
   /** spell out names and keys of any form */
   values?: boolean;
+  /** keep a hash of the content of strings, which tells duplicates; true unless said otherwise */
+  hashes?: boolean;
   /** what `locate` found before, when it was asked before */
   runtime?: Runtime;
 }
@@ -70,11 +72,13 @@ export function readHeap(target: Target, blocks: BlockMap, options: ReadOptions 
   const { image } = target;
   const runtime = options.runtime ?? locate(target);
   const { layout, interpreters } = runtime;
+  const hashes = options.hashes !== false;
   const expected = Math.max(20_000, blocks.liveCount);
-  const builder = new HeapBuilder({ nodes: Math.ceil(expected * 1.1), edges: expected * 2 });
+  const builder = new HeapBuilder({ nodes: Math.ceil(expected * 1.1), edges: expected * 2, hashes });
   const types = new Types(image, layout, interpreters[0]!);
   const walk = new Walk(image, layout, builder, blocks, {
     values: options.values === true,
+    hashes,
     indexOfType: (self, address) => types.indexOf(self, address),
   });
   let next = 0;

@@ -135,10 +135,12 @@ function framesFor(walk: Walk, thread: Thread): Frame[] {
   return thread.frame === 0 ? [] : framesOf(walk, thread.frame);
 }
 
-function threadName(target: Target, interpreter: Interpreter, { tid, ident }: Thread): string {
-  const isMain = tid === target.pid || (tid === 0 && interpreter.id === 0 && interpreter.threads.length === 1);
-  if (isMain && interpreter.id === 0) return "MainThread";
-  return tid === 0 ? `0x${ident.toString(16)}` : String(tid);
+/** "MainThread", the thread's id and the name that the kernel knows, or pthread_self where the version keeps no id (up to 3.10). */
+function threadName({ pid, status }: Target, interpreter: Interpreter, { tid, ident, isMain }: Thread): string {
+  if (interpreter.id === 0 && (tid === pid || isMain)) return "MainThread";
+  if (tid === 0) return `0x${ident.toString(16)}`;
+  const name = status.threads?.find((thread) => thread.tid === tid)?.name ?? "";
+  return name === "" || name.startsWith("python") ? String(tid) : `${tid} (${name})`;
 }
 
 function threadEdges(walk: Walk, thread: Thread, row: number): void {

@@ -2,7 +2,7 @@
 
 import { EdgeKind, packLabel } from "../../views/objects/heap.ts";
 import { visitArray, visitBytearray, visitMemoryview, visitMmap, visitNdarray } from "./arrays.ts";
-import { visitCode, visitFunction, visitModule, visitStr, visitType } from "./code.ts";
+import { visitBytes, visitCode, visitFunction, visitModule, visitStr, visitType } from "./code.ts";
 import {
   visitAttributes,
   visitDeque,
@@ -68,6 +68,8 @@ function visitKind(walk: Walk, types: Types, row: number, address: number, info:
       return visitSet(walk, row, address);
     case Visit.str:
       return visitStr(walk, row, address);
+    case Visit.bytes:
+      return visitBytes(walk, row, address);
     case Visit.type:
       return visitType(walk, types, row, address);
     case Visit.code:

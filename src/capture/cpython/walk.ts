@@ -61,6 +61,8 @@ export class Walk {
   /** frame objects whose locals a thread's frame shows */
   readonly executing = new Set<number>();
   readonly values: boolean;
+  /** keep a hash of the content of strings */
+  readonly hashes: boolean;
   /** starts of the regions in which the allocators know live blocks */
   private readonly coveredRegions: ReadonlySet<number>;
   readonly pendingArrays: PendingArray[] = [];
@@ -79,7 +81,7 @@ export class Walk {
     layout: Layout,
     builder: HeapBuilder,
     blocks: BlockMap,
-    options: { values: boolean; indexOfType: (walk: Walk, address: number) => number },
+    options: { values: boolean; hashes: boolean; indexOfType: (walk: Walk, address: number) => number },
   ) {
     this.image = image;
     this.layout = layout;
@@ -92,6 +94,7 @@ export class Walk {
     this.immortalBit = layout.since(12);
     this.linkedFreeLists = layout.since(14);
     this.values = options.values;
+    this.hashes = options.hashes;
     this.indexOfType = (address) => options.indexOfType(this, address);
   }
 
