@@ -2,8 +2,8 @@
  * What the forecast of the peak takes and gives. All sizes in bytes, `n` is the size of the input in the user's own unit, at least 1.
  * Everything here is a plain value that JSON can hold, except `Fit`, which also carries the draws.
  *
- *     fit(points, options)            -> Fit                 fit.ts       once per set of points; about 10 ms
- *     forecast(fit, n)                -> Forecast            forecast.ts  cheap, may be asked for any n
+ *     fit(points, options)            -> Fit                 fit.ts       once per set of points; some 20 ms
+ *     forecast(fit, n)                -> Forecast            forecast.ts  some 4 ms, for any n
  *     largestFitting(fit, limitBytes) -> Fitting             forecast.ts  bisection on forecast().high
  *     selfTest(points, options)       -> SelfTest | null     forecast.ts  the largest size left out and foretold
  *     siteCurves(points, n)           -> SiteCurve[]         sites.ts     owners at the peak, worst at `n` first
