@@ -1,4 +1,5 @@
 /** A live process's memory: maps and presence of pages first, then stop, copy, continue. */
+import { spawn } from "node:child_process";
 import { closeSync, openSync, readFileSync, readSync, readdirSync, readlinkSync } from "node:fs";
 import { parseCmdline, parseStatus } from "../proc/parse.ts";
 import { readText } from "../proc/read.ts";
@@ -57,13 +58,16 @@ export async function captureLive(pid: number, { stop = true }: LiveOptions = {}
   const exe = linkOf(`${folder}/exe`);
   let stopMilliseconds = 0;
   try {
+    const stops = stop && !wasStopped;
+    const release = stops ? guard(pid) : undefined;
     const before = process.hrtime.bigint();
-    if (stop && !wasStopped) await stopAll(pid);
     let copied: ReturnType<typeof copy>;
     try {
+      if (stops) await stopAll(pid);
       copied = copy(pid, memory, pagemap, exe);
     } finally {
-      if (stop && !wasStopped) continueAll(pid);
+      if (stops) continueAll(pid);
+      release?.();
     }
     stopMilliseconds = stop && !wasStopped ? Number(process.hrtime.bigint() - before) / 1e6 : 0;
     const { image, bytes, vmRss } = copied;
@@ -84,6 +88,32 @@ export async function captureLive(pid: number, { stop = true }: LiveOptions = {}
     closeSync(memory);
     closeSync(pagemap);
   }
+}
+
+/**
+ * Nobody may leave the process stopped: a signal to this program waits until it goes on, and a child that sees its pipe end, because this
+ * program was killed, continues it. Returns what to call when the process goes on.
+ */
+function guard(pid: number): () => void {
+  const child = spawn("/bin/sh", ["-c", `read _ || kill -CONT ${pid}`], {
+    stdio: ["pipe", "ignore", "ignore"],
+    detached: true,
+  });
+  child.on("error", () => {}); // no shell: then without it
+  child.stdin?.on("error", () => {});
+  child.unref();
+  const received: NodeJS.Signals[] = [];
+  const names: NodeJS.Signals[] = ["SIGINT", "SIGTERM", "SIGHUP"];
+  const note = (name: NodeJS.Signals): void => void received.push(name);
+  for (const name of names) process.on(name, note);
+  return () => {
+    child.stdin?.end("\n");
+    // Signals that came during the copy are told to JavaScript only now.
+    setImmediate(() => {
+      for (const name of names) process.off(name, note);
+      for (const name of received) process.kill(process.pid, name);
+    });
+  };
 }
 
 async function stopAll(pid: number): Promise<void> {
