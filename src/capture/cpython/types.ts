@@ -188,6 +188,7 @@ export class Types {
       if (!python && doubtTo === 0) doubtTo = image.pointer(type + at("tp_basicsize"));
     }
     if (!known) size = 16;
+    fields.delete(info.dictOffset); // some types publish their dict as a member, too
     info.nativeSize = Math.max(size, doubtTo);
     if (info.isMeta) info.visit = Visit.type;
     if (info.visit === Visit.generator && layout.since(11)) info.frameAt = layout.at("PyGenObject", "gi_iframe");
