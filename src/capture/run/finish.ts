@@ -83,8 +83,10 @@ function withObjects(tables: Tables, frozen: FrozenSnapshot | undefined): Tables
   if (frozen === undefined) return tables;
   const { objects, missing } = frozen;
   if (!objects) {
-    const text = [...tables.notMeasured.text, `the objects at the program's end: ${missing}`];
-    return { ...tables, notMeasured: { ...tables.notMeasured, text } };
+    const sentences = tableBuilder("notMeasured");
+    for (const text of tables.notMeasured.text) sentences.push({ text });
+    sentences.push({ text: `The objects at the program's end: ${missing}.` });
+    return { ...tables, notMeasured: sentences.finish() };
   }
   const facts = tableBuilder("facts");
   const known = new Set(tables.facts.key);
