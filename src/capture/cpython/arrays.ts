@@ -125,15 +125,6 @@ export function visitMmap(walk: Walk, row: number, address: number): void {
   walk.pendingArrays.push({ row, dtype: "uint8", shape: [bytes], bytes, base: 0 });
 }
 
-/** An array that was visited; `base` is an address, or 0. Which row owns the memory is known when all are. */
-export interface PendingArray {
-  row: number;
-  dtype: string;
-  shape: number[];
-  bytes: number;
-  base: number;
-}
-
 /** Follows views of views to the object that owns the memory. */
 export function finishArrays(walk: Walk): void {
   const bases = new Map(walk.pendingArrays.map(({ row, base }) => [row, base === 0 ? 0 : walk.known(base)]));

@@ -2,7 +2,7 @@
 
 import { EdgeKind, BoundKind, packLabel } from "../../views/objects/heap.ts";
 import { strValue, readKeys } from "./peek.ts";
-import type { TypeInfo } from "./types.ts";
+import type { TypeInfo } from "./shapes.ts";
 import { Role } from "./walk.ts";
 import type { Walk } from "./walk.ts";
 

@@ -5,7 +5,7 @@ import { lineTable } from "../../views/blocks/linetable.ts";
 import { codePlace } from "./code.ts";
 import { texts } from "./containers.ts";
 import { ABSENT } from "./layouts.ts";
-import type { TypeInfo } from "./types.ts";
+import type { TypeInfo } from "./shapes.ts";
 import type { Walk } from "./walk.ts";
 
 const DEEPEST = 1_000_000;

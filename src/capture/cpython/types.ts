@@ -10,42 +10,8 @@ import { ABSENT } from "./layouts.ts";
 import type { Layout } from "./layouts.ts";
 import type { Interpreter } from "./locate.ts";
 import { dictValue, strValue } from "./peek.ts";
+import type { TypeInfo } from "./shapes.ts";
 import type { Walk } from "./walk.ts";
-
-export interface TypeInfo {
-  address: number;
-  /** row of the heap's table of types */
-  row: number;
-  name: string;
-  visit: Visit;
-  /** tp_basicsize and tp_itemsize of the type */
-  size: number;
-  item: number;
-  /** bytes before the object that belong to its block: the collector's header and what comes before that */
-  prefix: number;
-  gc: boolean;
-  /** the type is a heap object: every instance counts a reference to it */
-  heap: boolean;
-  isMeta: boolean;
-  isStr: boolean;
-  isInt: boolean;
-  /** where the instance's dict is: 0 none, else tp_dictoffset */
-  dictOffset: number;
-  /** attributes are kept by the interpreter before the object (3.11 on), or inline behind it (3.13 on) */
-  managed: boolean;
-  inline: boolean;
-  /** ht_cached_keys: names of the attributes that are kept inline */
-  keys: number;
-  /** offsets of reference fields, and their labels */
-  fields: Int32Array;
-  labels: Uint32Array;
-  /** offsets of words that may be references */
-  doubtful: Int32Array;
-  /** sizeof the C structure that holds the instance's data, without slots */
-  nativeSize: number;
-  /** 3.11 on, of types whose objects hold a frame: where it is; else 0 */
-  frameAt: number;
-}
 
 const FLAG = { inline: 4, managedWeakref: 8, managedDict: 16, heap: 512, ready: 4096, gc: 0x4000 } as const;
 const SUBCLASS = { int: 24, list: 25, tuple: 26, bytes: 27, str: 28, dict: 29, exception: 30, type: 31 } as const;

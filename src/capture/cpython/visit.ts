@@ -20,7 +20,8 @@ import { scan } from "./doubt.ts";
 import { visitFrame, visitGenerator } from "./frames.ts";
 import { Visit } from "./kinds.ts";
 import { Role } from "./walk.ts";
-import type { TypeInfo, Types } from "./types.ts";
+import type { TypeInfo } from "./shapes.ts";
+import type { Types } from "./types.ts";
 import type { Walk } from "./walk.ts";
 
 const TYPE_LABEL = packLabel(EdgeKind.type);

@@ -8,10 +8,9 @@ import { EdgeKind, NodeFlag, NodeKind, packLabel } from "../../views/objects/hea
 import type { HeapBuilder } from "../../views/objects/build.ts";
 import type { BlockMap } from "../allocators/blocks.ts";
 import type { Image } from "../image/image.ts";
-import type { PendingArray } from "./arrays.ts";
 import type { Layout } from "./layouts.ts";
 import { strState, strValue } from "./peek.ts";
-import type { TypeInfo } from "./types.ts";
+import type { PendingArray, TypeInfo } from "./shapes.ts";
 
 /** What a block of memory is to the objects. */
 export const Role = { none: 0, object: 1, table: 2, buffer: 3, native: 4 } as const;
