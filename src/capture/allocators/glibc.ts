@@ -19,6 +19,8 @@ export interface GlibcArena {
   topBytes: number;
   /** free chunks that threads or fastbins keep for the next request */
   cachedBytes: number;
+  /** of these, in threads' caches (tcache); mallinfo2 takes them as in use */
+  threadBytes: number;
 }
 
 export interface GlibcTotals {
@@ -36,16 +38,23 @@ export interface GlibcTotals {
 const HEADER = 16;
 const PREV_INUSE = 1;
 const FASTBINS = 10;
-const TOP = 96;
+/** Offsets from the bins, which are the same in every version; what lies before `top` is not (2.43 has no fastbins). */
+const TOP = -16;
+const NEXT = 2048;
+const SYSTEM_MEM = 2072;
+const MAX_SYSTEM_MEM = 2080;
+const STATE_END = 2088;
+/** Where the bins lie in malloc_state: with fastbins, and the range to try for versions that are not known. */
 const BINS = 112;
-const NEXT = 2160;
-const SYSTEM_MEM = 2184;
-const MAX_SYSTEM_MEM = 2192;
-const STATE_BYTES = 2200;
+const LEAST_BINS = 16;
 const HEAP_BYTES = 64 * 2 ** 20;
 const HEAP_INFO = 48;
-const TCACHE_CHUNK = 0x290;
-const TCACHE_BINS = 64;
+/** Of a thread's cache: from 2.42 on, 12 bins for larger chunks, and counts of what still fits instead of what is there. */
+const CACHES = [
+  { chunk: 0x290, bins: 64, countsFree: false },
+  { chunk: 0x300, bins: 76, countsFree: true },
+] as const;
+const MOST_CACHED = 127;
 const MOST = 50_000_000;
 const HIGH = 2 ** 32;
 
@@ -58,43 +67,67 @@ export function walkGlibc(
   const { image } = target;
   const totals: GlibcTotals = { arenas: [], mappedChunks: 0, mappedBytes: 0, headerBytes: 0, badHeaps: 0, ranges: [] };
   const main = mainArena(target);
-  const caches: number[] = [];
-  if (main !== 0) {
-    for (let at = main, i = 0; i < 4096 && at !== 0; i++, at = image.pointer(at + NEXT)) {
-      totals.arenas.push(walkArena(image, at, at === main, map, caches, totals));
-      if (image.pointer(at + NEXT) === main) break;
+  const caches: Cache[] = [];
+  if (main !== undefined) {
+    const { state, bins } = main;
+    for (let at = state, i = 0; i < 4096 && at !== 0; i++, at = image.pointer(at + bins + NEXT)) {
+      totals.arenas.push(walkArena(image, { state: at, bins }, at === state, map, caches, totals));
+      if (image.pointer(at + bins + NEXT) === state) break;
     }
     for (const cache of caches) emptyCache(image, cache, map, totals);
-    for (const arena of totals.arenas) emptyFastbins(image, arena, map, totals);
+    if (bins === BINS) for (const arena of totals.arenas) emptyFastbins(image, arena, map, totals);
   }
   walkMapped(image, map, skip, totals);
   totals.ranges.sort((a, b) => a[0] - b[0]);
   return totals;
 }
 
-/** Its own static memory holds it: where bins are empty they point at themselves, and the ring of arenas closes. */
-function mainArena({ image, elfs }: Target): number {
+interface Place {
+  state: number;
+  /** offset of the bins in it */
+  bins: number;
+}
+
+interface Cache {
+  at: number;
+  kind: (typeof CACHES)[number];
+}
+
+/** libc's static memory holds it: where bins are empty they point at themselves, and the ring of arenas closes. */
+function mainArena({ image, elfs }: Target): Place | undefined {
   const libc = elfs.filter(({ path }) => /(^|\/)(libc[.-][^/]*\.so|libc\.so)/.test(path));
   for (const elf of [...libc, ...elfs.filter((one) => !libc.includes(one))]) {
     for (const region of image.regions) {
       if (!region.writable || region.end <= elf.start || region.start >= elf.end) continue;
-      for (let at = region.start; at + STATE_BYTES <= region.end; at += 8) if (isMainArena(image, at)) return at;
+      for (let at = region.start; at + STATE_END <= region.end; at += 8) {
+        const bins = areBins(image, at) ? offsetOfBins(image, at) : 0;
+        if (bins !== 0) return { state: at - bins, bins };
+      }
     }
+  }
+  return undefined;
+}
+
+/** How far into its malloc_state the bins are, told by the ring of arenas that closes only for the right one; 0: for none. */
+function offsetOfBins(image: Image, bins: number): number {
+  for (let offset = BINS; offset >= LEAST_BINS; offset -= 8) {
+    const state = bins - offset;
+    let next = image.pointer(bins + NEXT);
+    for (let i = 0; i < 4096 && next !== state && image.handle(next) >= 0; i++)
+      next = image.pointer(next + offset + NEXT);
+    if (next === state) return offset;
   }
   return 0;
 }
 
-function isMainArena(image: Image, at: number): boolean {
+function areBins(image: Image, at: number): boolean {
   const system = image.pointer(at + SYSTEM_MEM);
   if (system === 0 || system > image.pointer(at + MAX_SYSTEM_MEM) || system % 4096 !== 0) return false;
   const top = image.pointer(at + TOP);
   if (top === 0 || top % 16 !== 0 || image.handle(top) < 0) return false;
-  let next = image.pointer(at + NEXT);
-  for (let i = 0; next !== at; i++, next = image.pointer(next + NEXT))
-    if (i > 4096 || image.handle(next) < 0) return false;
   let empty = 0;
   for (let bin = 0; bin < 127; bin++) {
-    const pair = at + BINS + bin * 16;
+    const pair = at + bin * 16;
     if (image.pointer(pair) === pair - 16 && image.pointer(pair + 8) === pair - 16) empty++;
   }
   return empty >= 40;
@@ -102,14 +135,22 @@ function isMainArena(image: Image, at: number): boolean {
 
 function walkArena(
   image: Image,
-  state: number,
+  { state, bins }: Place,
   isMain: boolean,
   map: GranuleMap,
-  caches: number[],
+  caches: Cache[],
   totals: GlibcTotals,
 ): GlibcArena {
-  const arena: GlibcArena = { address: state, bytes: 0, usedBytes: 0, freeBytes: 0, topBytes: 0, cachedBytes: 0 };
-  const top = image.pointer(state + TOP);
+  const arena: GlibcArena = {
+    address: state,
+    bytes: 0,
+    usedBytes: 0,
+    freeBytes: 0,
+    topBytes: 0,
+    cachedBytes: 0,
+    threadBytes: 0,
+  };
+  const top = image.pointer(state + bins + TOP);
   const walk = (start: number, end: number, last: number): void => {
     arena.bytes += end - start;
     totals.ranges.push([start, end]);
@@ -118,7 +159,7 @@ function walkArena(
   if (isMain) {
     const region = image.region(top);
     if (region === undefined) return arena;
-    const bytes = image.pointer(state + SYSTEM_MEM);
+    const bytes = image.pointer(state + bins + SYSTEM_MEM);
     const end = top + chunkBytes(image, top);
     // The heap begins where the program break was; it is as long as the books say, unless something else moved the break.
     const start = Math.max(firstOf(image, region).start, end - bytes);
@@ -128,7 +169,7 @@ function walkArena(
   for (let heap = top - (top % HEAP_BYTES), i = 0; heap !== 0 && i < 4096 && image.handle(heap) >= 0; i++) {
     const size = image.pointer(heap + 16);
     const isFirst = image.pointer(heap) === heap + HEAP_INFO && state === heap + HEAP_INFO;
-    const start = isFirst ? Math.ceil((state + STATE_BYTES) / 16) * 16 : heap + HEAP_INFO;
+    const start = isFirst ? Math.ceil((state + bins + STATE_END) / 16) * 16 : heap + HEAP_INFO;
     walk(start, heap + Math.min(size, HEAP_BYTES), i === 0 ? top : 0);
     heap = image.pointer(heap + 8);
   }
@@ -153,7 +194,7 @@ function chunkBytes(image: Image, chunk: number): number {
 
 interface Around {
   map: GranuleMap;
-  caches: number[];
+  caches: Cache[];
   totals: GlibcTotals;
 }
 
@@ -172,7 +213,8 @@ function walkChunks(image: Image, start: number, end: number, top: number, arena
     if (bytes <= HEADER || bytes % 16 !== 0 || chunk + bytes > end) return top === 0 && end - chunk <= 4 * HEADER;
     const used = (image.word32(chunk + bytes + 8) & PREV_INUSE) !== 0;
     if (used) {
-      if (bytes === TCACHE_CHUNK && isCache(image, chunk + HEADER)) caches.push(chunk + HEADER);
+      const kind = CACHES.find((one) => one.chunk === bytes);
+      if (kind !== undefined && isCache(image, chunk + HEADER, kind)) caches.push({ at: chunk + HEADER, kind });
       map.add(chunk + HEADER, bytes - 8, Allocator.glibc);
       arena.usedBytes += bytes;
       totals.headerBytes += 8;
@@ -182,13 +224,13 @@ function walkChunks(image: Image, start: number, end: number, top: number, arena
   return false;
 }
 
-/** A thread's cache: 64 counts of at most 7 by default, and a list for each that is not 0. */
-function isCache(image: Image, at: number): boolean {
+/** A thread's cache: a count for each bin, at most 7 by default, and a list for each that holds something. */
+function isCache(image: Image, at: number, { bins, countsFree }: Cache["kind"]): boolean {
   let any = false;
-  for (let bin = 0; bin < TCACHE_BINS; bin++) {
+  for (let bin = 0; bin < bins; bin++) {
     const count = image.u16(at + bin * 2);
-    const entry = image.pointer(at + 128 + bin * 8);
-    if (count > 127 || (count === 0) !== (entry === 0)) return false;
+    const entry = image.pointer(at + bins * 2 + bin * 8);
+    if (count > MOST_CACHED || (!countsFree && (count === 0) !== (entry === 0))) return false;
     if (entry !== 0 && (entry % 16 !== 0 || image.handle(entry) < 0)) return false;
     any ||= entry !== 0;
   }
@@ -210,12 +252,14 @@ function linkAt(image: Image, at: number): number {
       : 0;
 }
 
-function emptyCache(image: Image, cache: number, map: GranuleMap, totals: GlibcTotals): void {
-  for (let bin = 0; bin < TCACHE_BINS; bin++) {
-    const count = image.u16(cache + bin * 2);
-    let entry = image.pointer(cache + 128 + bin * 8);
-    for (let i = 0; i < count && entry !== 0; i++) {
-      cached(entry, map, totals);
+function emptyCache(image: Image, { at, kind }: Cache, map: GranuleMap, totals: GlibcTotals): void {
+  for (let bin = 0; bin < kind.bins; bin++) {
+    const most = kind.countsFree ? MOST_CACHED : image.u16(at + bin * 2);
+    let entry = image.pointer(at + kind.bins * 2 + bin * 8);
+    for (let i = 0; i < most && entry !== 0; i++) {
+      const arena = cached(entry, map, totals);
+      if (arena === undefined) break;
+      arena.arena.threadBytes += arena.bytes;
       entry = linkAt(image, entry);
     }
   }
@@ -225,24 +269,23 @@ function emptyFastbins(image: Image, { address }: GlibcArena, map: GranuleMap, t
   for (let bin = 0; bin < FASTBINS; bin++) {
     let chunk = image.pointer(address + 16 + bin * 8);
     for (let i = 0; chunk !== 0 && i < MOST && image.handle(chunk) >= 0; i++) {
-      if (!cached(chunk + HEADER, map, totals)) break;
+      if (cached(chunk + HEADER, map, totals) === undefined) break;
       chunk = linkAt(image, chunk + HEADER);
     }
   }
 }
 
-/** Moves a chunk that looks used to the free ones. */
-function cached(block: number, map: GranuleMap, totals: GlibcTotals): boolean {
-  const bytes = map.liveSize(block);
-  if (bytes === 0 || !map.remove(block)) return false;
-  const at = totals.arenas.find(({ address }) => sameHeap(totals, address, block)) ?? totals.arenas[0];
-  if (at) {
-    at.usedBytes -= bytes + 8;
-    at.freeBytes += bytes + 8;
-    at.cachedBytes += bytes + 8;
-  }
+/** Moves a chunk that looks used to the free ones of its arena; undefined: there is no such chunk. */
+function cached(block: number, map: GranuleMap, totals: GlibcTotals): { arena: GlibcArena; bytes: number } | undefined {
+  const usable = map.liveSize(block);
+  const arena = totals.arenas.find(({ address }) => sameHeap(totals, address, block)) ?? totals.arenas[0];
+  if (usable === 0 || arena === undefined || !map.remove(block)) return undefined;
+  const bytes = usable + 8;
+  arena.usedBytes -= bytes;
+  arena.freeBytes += bytes;
+  arena.cachedBytes += bytes;
   totals.headerBytes -= 8;
-  return true;
+  return { arena, bytes };
 }
 
 function sameHeap(totals: GlibcTotals, arena: number, block: number): boolean {

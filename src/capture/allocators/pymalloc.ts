@@ -186,5 +186,6 @@ function fits(image: Image, entry: number, arenaBytes: number): boolean {
   const address = image.pointer(entry);
   return address === 0
     ? image.pointer(entry + 32) % 8 === 0
-    : image.handle(address) >= 0 && isArena(image, entry, arenaBytes);
+    : // Not "its first page was copied": up to three pages before the first pool of 16 KiB are never touched.
+      isArena(image, entry, arenaBytes) && image.region(address) !== undefined;
 }
