@@ -312,7 +312,8 @@ function walkMapped(
         continue;
       }
       const size = image.pointer(at + 8);
-      const bytes = size - (size % 8);
+      // From 2.43 on the header does not count.
+      const bytes = size - (size % 8) + ((size - (size % 8) + HEADER) % 4096 === 0 ? HEADER : 0);
       if (
         image.handle(at) >= 0 &&
         size % 8 === 2 &&
