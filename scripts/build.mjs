@@ -1,7 +1,16 @@
 // Bundles the command line into one file, so that it starts fast and needs no packages beside it, and puts the small program that
 // starts it there (scripts/start.cjs). CommonJS, since Node loads it faster than a module and keeps its compiled code.
 import { build } from "esbuild";
-import { chmodSync, copyFileSync, mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
+import {
+  chmodSync,
+  copyFileSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -11,6 +20,20 @@ mkdirSync(dist, { recursive: true });
 // Whoever starts the tool in this moment finds the old file or the new one, never a half.
 const place = (unfinished, name) => renameSync(dist + unfinished, dist + name);
 const unfinished = `unfinished.${process.pid}.cjs`;
+
+// The layouts stay data: half a megabyte that only reading objects needs is parsed when that begins, not with the program text.
+const layouts = {
+  name: "layouts",
+  setup({ onLoad }) {
+    onLoad({ filter: /cpython\/layouts\.json$/ }, ({ path }) => {
+      writeFileSync(dist + unfinished, JSON.stringify(JSON.parse(readFileSync(path, "utf8"))));
+      place(unfinished, "layouts.json");
+      const contents = `import { readFileSync } from "node:fs";
+export default JSON.parse(readFileSync(new URL("layouts.json", bundleUrl), "utf8"));`;
+      return { contents, loader: "js" };
+    });
+  },
+};
 
 await build({
   absWorkingDir: root,
@@ -24,6 +47,7 @@ await build({
   legalComments: "none",
   logLevel: "warning",
   // scripts/start.cjs passes it.
+  plugins: [layouts],
   define: { "import.meta.url": "bundleUrl" },
 });
 place(unfinished, "bundle.cjs");
