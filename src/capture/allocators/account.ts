@@ -104,12 +104,24 @@ function sumOf<T>(items: readonly T[], bytes: (item: T) => number): number {
   return items.reduce((sum, item) => sum + bytes(item), 0);
 }
 
-function placesOf({ image }: Target): { files: number; stacks: number } {
+/**
+ * Resident bytes of a library's variables that start as zero (.bss), in anonymous memory behind its file. The kernel may have joined
+ * them with other anonymous memory, so they end where the file's headers say.
+ */
+function zeroedBytes({ image, elfs }: Target, { path, start, end }: Region): number {
+  if (path !== "") return 0;
+  const owner = elfs.find((elf) => start >= elf.start && start < elf.end);
+  return owner === undefined ? 0 : image.residentBytes(start, Math.min(end, owner.end));
+}
+
+function placesOf(target: Target): { files: number; stacks: number } {
+  const { image } = target;
   const places = { files: 0, stacks: 0 };
   image.regions.forEach((region, i) => {
     const bytes = image.residentBytes(region.start, region.end);
     if (region.path.startsWith("/")) places.files += bytes;
     else if (region.path === "[stack]" || isThreadStack(region, image.regions[i - 1])) places.stacks += bytes;
+    else places.files += zeroedBytes(target, region);
   });
   return places;
 }
