@@ -9,6 +9,7 @@ import { locate, readHeap } from "./cpython/read.ts";
 import { captureCore } from "./image/core.ts";
 import { captureLive } from "./image/live.ts";
 import type { Target } from "./image/target.ts";
+import { optimise } from "./run/compiler.ts";
 import { Refusal } from "./run/refusal.ts";
 
 export interface SnapshotOptions {
@@ -37,6 +38,7 @@ async function targetOf(name: string, options: SnapshotOptions): Promise<Target>
 
 /** The snapshot of a target whose memory was copied. */
 export function snapshotFrom(target: Target, values: boolean): Snapshot {
+  optimise();
   const located = locate(target);
   const blocks = new GranuleMap(target.image);
   const small = walkPymalloc(target.image, located, blocks);
