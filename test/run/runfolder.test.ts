@@ -51,9 +51,9 @@ describe("the recorder's files come back as they were written", () => {
       mode: "interval",
       interval: 65536,
       overhead: 2.5,
+      maxBytes: 2 ** 40,
       snapshots: "auto",
       memoryLimit: 2 ** 31,
-      maxBytes: 2 ** 40,
       started: 2n ** 62n,
     } as const;
     expect(encodeSettings(settings)).toBe(

@@ -19,11 +19,24 @@ import { toJson } from "./answer-command.ts";
 import { Failure, say } from "./failure.ts";
 import { installation } from "./installation.ts";
 import { naming, openFile } from "./open.ts";
-import type { HeapOptions } from "./heap.ts";
 import { textOptions } from "./terminal.ts";
 import { renderObject, renderType, renderWithout } from "./text-heap-object.ts";
 import { renderHeap, renderHeapDiff } from "./text-heap.ts";
 import type { TextOptions } from "./text.ts";
+
+export interface HeapOptions {
+  readonly type?: string;
+  readonly output?: string;
+  readonly exe?: string;
+  readonly diff?: boolean;
+  readonly without?: string;
+  readonly heapsnapshot?: string;
+  readonly retainedBy?: string;
+  readonly values?: boolean;
+  readonly stop: boolean;
+  readonly json?: boolean;
+  readonly full?: boolean;
+}
 
 export async function heap(target: string, handle: string | undefined, options: HeapOptions): Promise<void> {
   const look = { ...textOptions(process.stdout), full: options.full ?? false, file: target };

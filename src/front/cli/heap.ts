@@ -1,19 +1,6 @@
 /** `tidegauge heap PID|core|FILE …`: all objects of a process, a core file or a kept snapshot, and questions about them. */
 import type { Command } from "commander";
-
-export interface HeapOptions {
-  readonly type?: string;
-  readonly output?: string;
-  readonly exe?: string;
-  readonly diff?: boolean;
-  readonly without?: string;
-  readonly heapsnapshot?: string;
-  readonly retainedBy?: string;
-  readonly values?: boolean;
-  readonly stop: boolean;
-  readonly json?: boolean;
-  readonly full?: boolean;
-}
+import type { HeapOptions } from "./heap-answer.ts";
 
 export function register(program: Command): void {
   program
