@@ -151,7 +151,7 @@ function stateLines({ garbage, orphans, nativelyHeld }: HeapAnswer, width: numbe
     );
   if (orphans.objects > 0)
     parts.push(
-      `${formatBytes(orphans.bytes)} are kept by ${plural(orphans.objects, "object")} to which nobody refers: a reference lost in native code`,
+      `${formatBytes(orphans.bytes)} are kept by ${plural(orphans.objects, "object")} to which no reference was found: one lost in native code, or kept where no reader looks yet`,
     );
   if (nativelyHeld.objects > orphans.objects)
     parts.push(`native code holds ${formatCount(nativelyHeld.objects - orphans.objects)} more`);
