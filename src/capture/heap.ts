@@ -38,7 +38,7 @@ async function targetOf(name: string, options: SnapshotOptions): Promise<Target>
 
 /** The snapshot of a target whose memory was copied. */
 export function snapshotFrom(target: Target, values: boolean): Snapshot {
-  optimise();
+  optimise(true);
   const located = locate(target);
   const blocks = new GranuleMap(target.image);
   const small = walkPymalloc(target.image, located, blocks);

@@ -68,12 +68,12 @@ export class GranuleMap implements BlockMap {
 
   liveSize(address: number): number {
     const handle = this.image.handle(address);
-    if (handle >= 0 && this.size[handle >>> 2] !== 0 && address % 16 === 0) return this.size[handle >>> 2]!;
+    if (handle >= 0 && this.size[handle >>> 2] !== 0 && ((address >>> 0) & 15) === 0) return this.size[handle >>> 2]!;
     return this.large.size === 0 ? 0 : (this.large.get(address)?.bytes ?? 0);
   }
 
   blockOf(address: number): number {
-    let at = address - (address % 16);
+    let at = address - ((address >>> 0) & 15);
     for (let steps = 0; steps < FARTHEST; steps++, at -= 16) {
       const bytes = this.liveSize(at);
       if (bytes !== 0) return at + bytes > address ? at : 0;

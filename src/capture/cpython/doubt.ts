@@ -79,6 +79,6 @@ export function scan(walk: Walk, row: number, start: number, bytes: number): voi
   const { image, later } = walk;
   for (let at = start; at + 8 <= start + bytes; at += 8) {
     const word = image.pointer(at);
-    if (word >= 65_536 && word % 8 === 0 && image.handle(word) >= 0) later.push(row, at - start, word);
+    if (word >= 65_536 && ((word >>> 0) & 7) === 0 && image.handle(word) >= 0) later.push(row, at - start, word);
   }
 }

@@ -50,7 +50,7 @@ function visitRow(walk: Walk, types: Types, row: number, address: number, info: 
   if (info.visit !== Visit.type && (info.managed || info.dictOffset !== 0)) visitAttributes(walk, row, address, info);
   for (let i = 0; i < doubtful.length; i++) {
     const word = image.pointer(address + doubtful[i]!);
-    if (word >= 65_536 && word % 8 === 0) walk.later.push(row, doubtful[i]!, word);
+    if (word >= 65_536 && ((word >>> 0) & 7) === 0) walk.later.push(row, doubtful[i]!, word);
   }
 }
 

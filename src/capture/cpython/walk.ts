@@ -100,7 +100,7 @@ export class Walk {
   /** Row of the object at an address; 0 when there is none. A new object gets a row, to be visited later. */
   reach(address: number): number {
     const handle = this.image.handle(address);
-    if (handle < 0 || address % 8 !== 0) return 0;
+    if (handle < 0 || ((address >>> 0) & 7) !== 0) return 0;
     if ((handle & 3) !== 0) return this.odd.get(address) ?? this.discover(address, handle);
     const row = this.owner[handle >>> 2]!;
     if (row > 0) return row;
@@ -110,7 +110,7 @@ export class Walk {
   /** Row of an object that has one already, else 0. */
   known(address: number): number {
     const handle = this.image.handle(address);
-    if (handle < 0 || address % 8 !== 0) return 0;
+    if (handle < 0 || ((address >>> 0) & 7) !== 0) return 0;
     if ((handle & 3) !== 0) return this.odd.get(address) ?? 0;
     const row = this.owner[handle >>> 2]!;
     return row > 0 ? row : 0;

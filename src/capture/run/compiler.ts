@@ -23,11 +23,12 @@ export function optimiseFor(path: string): void {
   if (files.reduce((sum, file) => sum + (file?.size ?? 0), 0) >= LONG_WORK_BYTES) optimise();
 }
 
-export function optimise(): void {
+/** @param inlining small functions called in hot loops, as in reading a heap, gain more from inlining than it costs */
+export function optimise(inlining = false): void {
   if (typeof compiled !== "undefined" && !isOptimising) {
     setFlagsFromString("--opt");
     // Copying code into code is most of the compiler's work (0.2 s of CPU for a replay) and gains nothing there.
-    setFlagsFromString("--max-inlined-bytecode-size-cumulative=200");
+    if (!inlining) setFlagsFromString("--max-inlined-bytecode-size-cumulative=200");
   }
   isOptimising = true;
 }
