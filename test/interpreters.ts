@@ -21,6 +21,9 @@ export interface Interpreter {
 /** The versions that Tidegauge supports and tests. */
 export const MINORS = ["3.8", "3.9", "3.10", "3.11", "3.12", "3.13", "3.14", "3.15"] as const;
 
+/** What makes a process stand still while it is read (scripts/prepare.sh builds it). */
+export const launcher = fileURLToPath(new URL("../build/tidegauge-launch", import.meta.url));
+
 const script = fileURLToPath(new URL("../scripts/interpreters.sh", import.meta.url));
 let found: readonly Interpreter[] | undefined;
 

@@ -10,7 +10,6 @@ import { captureCore } from "./image/core.ts";
 import { captureLive } from "./image/live.ts";
 import type { Target } from "./image/target.ts";
 import { optimise } from "./run/compiler.ts";
-import { Refusal } from "./run/refusal.ts";
 
 export interface SnapshotOptions {
   /** the target is a process id, not a core file */
@@ -19,8 +18,8 @@ export interface SnapshotOptions {
   exe?: string | undefined;
   /** keep short strings and numbers */
   values: boolean;
-  /** stop the process while its memory is copied */
-  stop: boolean;
+  /** what makes a process stand still while its memory is copied; undefined: it is not built */
+  launcher: string | undefined;
 }
 
 /** Throws a Refusal, one sentence, when the target cannot be read. */
@@ -31,9 +30,7 @@ export async function takeSnapshot(name: string, options: SnapshotOptions): Prom
 
 async function targetOf(name: string, options: SnapshotOptions): Promise<Target> {
   if (!options.isProcess) return captureCore(name, options.exe);
-  if (!options.stop)
-    throw new Refusal(3, "this version cannot read a process without stopping it; leave --no-stop out");
-  return captureLive(Number(name));
+  return captureLive(Number(name), options);
 }
 
 /** The snapshot of a target whose memory was copied. */

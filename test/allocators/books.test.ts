@@ -8,7 +8,7 @@ import { walkPymalloc } from "../../src/capture/allocators/pymalloc.ts";
 import { locate } from "../../src/capture/cpython/read.ts";
 import { captureLive } from "../../src/capture/image/live.ts";
 import { startWaiting } from "../cpython/process.ts";
-import { interpreters } from "../interpreters.ts";
+import { interpreters, launcher } from "../interpreters.ts";
 
 const program = fileURLToPath(new URL("books.py", import.meta.url));
 
@@ -16,7 +16,7 @@ const program = fileURLToPath(new URL("books.py", import.meta.url));
 const TOLERANCE = 16_384;
 
 async function booksOf(pid: number) {
-  const target = await captureLive(pid);
+  const target = await captureLive(pid, { launcher });
   const blocks = new GranuleMap(target.image);
   const small = walkPymalloc(target.image, locate(target), blocks);
   const bytes = small.arenaBytes / Math.max(1, small.arenas);

@@ -10,6 +10,7 @@ import { walkPymalloc } from "../../src/capture/allocators/pymalloc.ts";
 import { locate, readHeap } from "../../src/capture/cpython/read.ts";
 import type { ReadResult } from "../../src/capture/cpython/read.ts";
 import { captureLive } from "../../src/capture/image/live.ts";
+import { launcher } from "../interpreters.ts";
 import type { Interpreter } from "../interpreters.ts";
 
 const PATIENCE = 60_000;
@@ -43,7 +44,7 @@ function end(child: ChildProcess, folder: string): void {
 }
 
 export async function heapOf(pid: number): Promise<ReadResult> {
-  const target = await captureLive(pid);
+  const target = await captureLive(pid, { launcher });
   const runtime = locate(target);
   const blocks = new GranuleMap(target.image);
   const small = walkPymalloc(target.image, runtime, blocks);

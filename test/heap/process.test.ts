@@ -1,12 +1,13 @@
 import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { heapAnswer, objectAnswer, typeAnswer } from "../../src/answers/index.ts";
 import type { Snapshot } from "../../src/answers/index.ts";
 import { takeSnapshot } from "../../src/capture/heap.ts";
-import { oneOfEachMinor } from "../interpreters.ts";
+import { launcher, oneOfEachMinor } from "../interpreters.ts";
 
 const started: ChildProcess[] = [];
 afterAll(() => {
@@ -29,7 +30,7 @@ async function ready(command: readonly string[], ...args: string[]): Promise<num
   return child.pid!;
 }
 
-const options = { isProcess: true, values: false, stop: true };
+const options = { isProcess: true, values: false, launcher };
 const program = (name: string): string => join(import.meta.dirname, name);
 
 /** The path to the one object of a type. */
@@ -39,8 +40,8 @@ function pathOf(snapshot: Snapshot, type: string): string | undefined {
   return row < 0 ? undefined : objectAnswer(snapshot, row).holder.text;
 }
 
-const refusal = async (pid: number): Promise<string> =>
-  takeSnapshot(String(pid), options).then(
+const refusal = async (pid: number, by = launcher): Promise<string> =>
+  takeSnapshot(String(pid), { ...options, launcher: by }).then(
     () => "read",
     (error: Error) => error.message,
   );
@@ -74,8 +75,11 @@ describe.each(oneOfEachMinor())("the heap of CPython $version", ({ command }) =>
     const { audit, ledger, rssBytes } = heapAnswer(snapshot);
     expect(audit.refcountsExplained).toBeGreaterThan(0.9);
     expect(audit.bytesFound).toBeGreaterThan(0.9);
-    const sum = ledger!.children.reduce((total, { bytes }) => total + bytes, 0);
-    expect(Math.abs(sum - rssBytes!)).toBeLessThan(0.001 * rssBytes!);
+    // What is left when everything known is taken off VmRSS: little, and never less than nothing.
+    const unexplained = ledger!.children.at(-1)!;
+    expect(unexplained.name).toBe("unexplained");
+    expect(unexplained.bytes).toBeGreaterThanOrEqual(0);
+    expect(unexplained.bytes).toBeLessThan(0.05 * rssBytes!);
   });
 });
 
@@ -89,6 +93,84 @@ test("a stopped process stays stopped, a running one goes on", async () => {
   const { facts } = await takeSnapshot(String(pid), options);
   expect(state()).toBe("T");
   expect(facts.stopMilliseconds).toBe(0);
+});
+
+/** Starts what makes a process stand still, and waits until it does or cannot be made to. */
+async function holding(pid: number): Promise<{ holder: ChildProcess; said: string }> {
+  const holder = spawn(launcher, ["hold", String(pid)], { stdio: ["pipe", "pipe", "inherit"] });
+  started.push(holder);
+  const said = await new Promise<string>((resolve) =>
+    holder.stdout!.once("data", (text: Buffer) => resolve(text.toString())),
+  );
+  return { holder, said };
+}
+
+const SLEEPS = "import time\nprint('ready', flush=True)\ntime.sleep(60)";
+
+test("a process that is held goes on when the reader is killed", async () => {
+  const pid = await ready(["python3"], "-c", SLEEPS);
+  const state = (): string => /\) (\S)/.exec(readFileSync(`/proc/${pid}/stat`, "latin1"))![1]!;
+  const { holder, said } = await holding(pid);
+  expect(said).toBe("held\n");
+  expect(state()).toBe("t");
+  holder.kill("SIGKILL");
+  for (let i = 0; i < 400 && state() === "t"; i++) await new Promise((resolve) => setTimeout(resolve, 5));
+  expect(state()).toBe("S");
+});
+
+test("its parent, a shell for example, is told of no stop", async () => {
+  const parent = spawn("python3", ["-c", PARENT], { stdio: ["pipe", "pipe", "inherit"] });
+  started.push(parent);
+  const lines: string[] = [];
+  parent.stdout!.on("data", (text: Buffer) => lines.push(...text.toString().trim().split("\n")));
+  const line = async (n: number): Promise<string> => {
+    while (lines.length <= n) await new Promise((resolve) => setTimeout(resolve, 5));
+    return lines[n]!;
+  };
+  await takeSnapshot(await line(0), options);
+  parent.stdin!.write("\n");
+  expect(await line(1)).toBe("(0, 0) 0");
+});
+
+const PARENT = `
+import os, signal, sys, time
+told = []
+signal.signal(signal.SIGCHLD, lambda *_: told.append(1))
+ready, here = os.pipe()
+child = os.fork()
+if child == 0:
+    os.write(here, b"x")
+    while True: time.sleep(60)
+os.read(ready, 1)
+print(child, flush=True)
+sys.stdin.readline()
+print(os.waitpid(child, os.WNOHANG | os.WUNTRACED | os.WCONTINUED), len(told), flush=True)
+os.kill(child, signal.SIGKILL)
+`;
+
+test("a process that a debugger runs is left to it", async () => {
+  const pid = await ready(["python3"], "-c", SLEEPS);
+  // Something that traces without stopping.
+  const tracer = await ready(["python3"], "-c", TRACER, String(pid));
+  expect(await refusal(pid)).toMatch(/^process \d+ cannot be made to stand still: a debugger or tracer has it/);
+  process.kill(tracer, "SIGKILL");
+});
+
+const TRACER = `
+import ctypes, sys, time
+PTRACE_SEIZE = 0x4206
+assert ctypes.CDLL(None).ptrace(PTRACE_SEIZE, ctypes.c_long(int(sys.argv[1])), None, None) == 0
+print("ready", flush=True)
+time.sleep(60)
+`;
+
+test("a process that ends meanwhile is named as what it is", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "tidegauge-heap-"));
+  const killer = join(folder, "killer");
+  writeFileSync(killer, `#!/bin/sh\nkill -9 $2\necho held\ncat\n`, { mode: 0o755 });
+  const pid = await ready(["python3"], "-c", SLEEPS);
+  expect(await refusal(pid, killer)).toBe(`process ${pid} ended while it was read`);
+  rmSync(folder, { recursive: true });
 });
 
 test("what cannot be read is refused in one sentence", async () => {

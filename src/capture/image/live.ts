@@ -1,7 +1,8 @@
-/** A live process's memory: maps and presence of pages first, then stop, copy, continue. */
+/** A live process's memory: looked over while it runs; then it stands still, is copied, and goes on. */
 import { spawn } from "node:child_process";
 import { closeSync, openSync, readFileSync, readSync, readdirSync, readlinkSync } from "node:fs";
-import { parseCmdline, parseStatus } from "../proc/parse.ts";
+import { constants } from "node:os";
+import { parseCmdline, parseStat, parseStatus } from "../proc/parse.ts";
 import { readText } from "../proc/read.ts";
 import { Refusal, reasonOf, statusOf } from "../run/refusal.ts";
 import { ElfFile, PT_LOAD } from "./elf.ts";
@@ -10,7 +11,10 @@ import type { Region } from "./image.ts";
 import type { LoadedElf, MappingUse, Target } from "./target.ts";
 
 export interface LiveOptions {
-  stop?: boolean;
+  /** the program of this installation that makes a process stand still (capture/run/launcher.c); undefined: it is not built */
+  launcher?: string | undefined;
+  /** false: nothing in the process runs, as in a copy that waits to be read */
+  runs?: boolean;
 }
 
 const PRESENT = 0x80;
@@ -37,13 +41,13 @@ export function parseMaps(text: string): Region[] {
 }
 
 /** Throws a Refusal, one sentence, when the process cannot be read. */
-export async function captureLive(pid: number, { stop = true }: LiveOptions = {}): Promise<Target> {
+export async function captureLive(pid: number, { launcher, runs = true }: LiveOptions = {}): Promise<Target> {
   const folder = `/proc/${pid}`;
   const statusText = readText(`${folder}/status`);
   if (statusText === undefined) throw new Refusal(2, `there is no process ${pid}`);
   const status = parseStatus(statusText);
   if (status.state === "Z") throw new Refusal(2, `process ${pid} is a zombie: it has ended, its memory is gone`);
-  const wasStopped = status.state === "T" || status.state === "t";
+  const started = startTicks(pid);
   let memory: number;
   let pagemap: number;
   try {
@@ -56,29 +60,28 @@ export async function captureLive(pid: number, { stop = true }: LiveOptions = {}
     );
   }
   const exe = linkOf(`${folder}/exe`);
-  let stopMilliseconds = 0;
   try {
-    const stops = stop && !wasStopped;
-    const release = stops ? guard(pid) : undefined;
-    const before = process.hrtime.bigint();
-    let copied: ReturnType<typeof copy>;
+    // Pages of the reader's own that are there already are filled twice as fast as fresh ones.
+    const buffer = touched(planOf(pid, pagemap, exe).presentPages);
+    const release = runs && !/^t$/i.test(status.state) ? await hold(pid, launcher) : undefined;
+    let copied: Copied;
+    let held = 0;
     try {
-      if (stops) await stopAll(pid);
-      copied = copy(pid, memory, pagemap, exe);
+      copied = copyPresent(planOf(pid, pagemap, exe), memory, buffer);
+      copied.vmRss = parseStatus(readText(`${folder}/status`) ?? "").rss;
     } finally {
-      if (stops) continueAll(pid);
-      release?.();
+      held = (await release?.()) ?? 0;
     }
-    stopMilliseconds = stop && !wasStopped ? Number(process.hrtime.bigint() - before) / 1e6 : 0;
-    const { image, bytes, vmRss } = copied;
+    if (startTicks(pid) !== started || Number.isNaN(copied.vmRss)) throw ended(pid);
+    const image = withFilePages(copied, `${folder}/root`);
     return {
       pid,
       image,
       elfs: loadedElfs(image.regions, `${folder}/root`),
-      status: { vmRss, vmHwm: status.hwm, threads: threadsOf(folder) },
+      status: { vmRss: copied.vmRss, vmHwm: status.hwm, threads: threadsOf(folder) },
       smaps: smapsOf(folder),
-      stopMilliseconds,
-      copiedBytes: bytes,
+      stopMilliseconds: held,
+      copiedBytes: copied.plan.presentPages * PAGE,
       source: "live",
       argv: parseCmdline(readText(`${folder}/cmdline`) ?? ""),
       cwd: linkOf(`${folder}/cwd`),
@@ -90,48 +93,57 @@ export async function captureLive(pid: number, { stop = true }: LiveOptions = {}
   }
 }
 
+const ended = (pid: number): Refusal => new Refusal(2, `process ${pid} ended while it was read`);
+
+/** NaN when the process is gone, or only waits for its parent to notice. */
+function startTicks(pid: number): number {
+  const text = readText(`/proc/${pid}/stat`);
+  const stat = text === undefined ? undefined : parseStat(text);
+  return stat === undefined || stat.state === "Z" || stat.state === "X" ? NaN : stat.startTicks;
+}
+
+const REFUSED: Record<number, (pid: number) => string> = {
+  [constants.errno.EPERM]: (pid) =>
+    `process ${pid} cannot be made to stand still: a debugger or tracer has it, or this machine forbids it (ptrace); let it go, or run as root`,
+  [constants.errno.EBUSY]: (pid) =>
+    `process ${pid} does not stand still: one of its threads waits inside the kernel; try again`,
+};
+
 /**
- * Nobody may leave the process stopped: a signal to this program waits until it goes on, and a child that sees its pipe end, because this
- * program was killed, continues it. Returns what to call when the process goes on.
+ * Makes the process stand still. Returns what lets it go, and then says for how many milliseconds it stood. This program cannot be stopped
+ * (Ctrl-Z) in between: that would hold the process for as long.
  */
-function guard(pid: number): () => void {
-  const child = spawn("/bin/sh", ["-c", `read _ || kill -CONT ${pid}`], {
-    stdio: ["pipe", "ignore", "ignore"],
-    detached: true,
-  });
-  child.on("error", () => {}); // no shell: then without it
-  child.stdin?.on("error", () => {});
-  child.unref();
+async function hold(pid: number, launcher: string | undefined): Promise<() => Promise<number>> {
+  if (launcher === undefined)
+    throw new Refusal(
+      3,
+      "the part that makes a process stand still is not built; tidegauge doctor says how to mend it",
+    );
   const received: NodeJS.Signals[] = [];
-  const names: NodeJS.Signals[] = ["SIGINT", "SIGTERM", "SIGHUP"];
-  const note = (name: NodeJS.Signals): void => void received.push(name);
-  for (const name of names) process.on(name, note);
-  return () => {
-    child.stdin?.end("\n");
-    // Signals that came during the copy are told to JavaScript only now.
-    setImmediate(() => {
-      for (const name of names) process.off(name, note);
-      for (const name of received) process.kill(process.pid, name);
-    });
+  const note = (): void => void received.push("SIGTSTP");
+  process.on("SIGTSTP", note);
+  const child = spawn(launcher, ["hold", String(pid)], { stdio: ["pipe", "pipe", "ignore"], detached: true });
+  let said = "";
+  const line = new Promise<void>((resolve) => {
+    child.stdout.on("data", (text: Buffer) => ((said += text.toString()), resolve()));
+    child.once("error", () => resolve());
+    child.once("close", () => resolve());
+  });
+  const over = new Promise<void>((resolve) => child.once("close", () => resolve()));
+  child.stdin.on("error", () => {}); // it ended already
+  const release = async (): Promise<number> => {
+    child.stdin.end();
+    await over;
+    process.off("SIGTSTP", note);
+    if (received.length > 0) process.kill(process.pid, "SIGTSTP");
+    return Number(/released (\d+)/.exec(said)?.[1] ?? NaN) / 1e6;
   };
-}
-
-async function stopAll(pid: number): Promise<void> {
-  process.kill(pid, "SIGSTOP");
-  for (let i = 0; i < 2000; i++) {
-    const states = readdirSync(`/proc/${pid}/task`).map((tid) => readText(`/proc/${pid}/task/${tid}/stat`) ?? "");
-    if (states.every((text) => text === "" || /\) [TtXZ] /.test(text))) return;
-    await new Promise((resolve) => setTimeout(resolve, 0.2));
-  }
-  throw new Refusal(3, `process ${pid} did not stop: one of its threads waits inside the kernel; try again`);
-}
-
-function continueAll(pid: number): void {
-  try {
-    process.kill(pid, "SIGCONT");
-  } catch {
-    // It was killed meanwhile.
-  }
+  await line;
+  if (said.startsWith("held")) return release;
+  await release();
+  const errno = Number(/refused (\d+)/.exec(said)?.[1] ?? NaN);
+  if (errno === constants.errno.ESRCH) throw ended(pid);
+  throw new Refusal(3, REFUSED[errno]?.(pid) ?? `process ${pid} cannot be made to stand still (error ${errno})`);
 }
 
 function linkOf(path: string): string {
@@ -150,74 +162,121 @@ function isWanted({ readable, writable, executable, path, shared }: Region, exe:
   return !executable || path === exe;
 }
 
-function copy(pid: number, memory: number, pagemap: number, exe: string) {
+interface Run {
+  region: Region;
+  start: number;
+  pages: number;
+}
+
+/** What is to be copied: pages that are there from the process, pages of binaries that are not from their files. */
+interface Plan {
+  regions: Region[];
+  /** by region: addresses of the pages that are there, wanted or not */
+  resident: Float64Array[];
+  present: Run[];
+  absent: Run[];
+  presentPages: number;
+}
+
+interface Copied {
+  plan: Plan;
+  bytes: Uint8Array<ArrayBuffer>;
+  vmRss: number;
+}
+
+function planOf(pid: number, pagemap: number, exe: string): Plan {
   const maps = readText(`/proc/${pid}/maps`);
-  if (maps === undefined || maps === "") throw new Refusal(2, `process ${pid} ended while it was read`);
+  if (maps === undefined || maps === "") throw ended(pid);
   const regions = parseMaps(maps);
-  const resident: Float64Array[] = [];
-  const runs: { start: number; pages: number }[] = [];
-  const absent: { region: Region; start: number; pages: number }[] = [];
   const binaries = new Set(regions.filter(({ executable }) => executable).map(({ path }) => path));
+  const plan: Plan = { regions, resident: [], present: [], absent: [], presentPages: 0 };
   for (const region of regions) {
     const pages = (region.end - region.start) / PAGE;
     const entries = Buffer.alloc(region.path.startsWith("[v") ? 0 : pages * 8);
     const got = entries.length === 0 ? 0 : readAt(pagemap, entries, (region.start / PAGE) * 8);
     const there: number[] = [];
     const wanted = isWanted(region, exe);
+    const inFile = region.path.startsWith("/") && binaries.has(region.path);
     for (let page = 0; page * 8 < got; page++) {
       const top = entries[page * 8 + 7]!;
-      if ((top & PRESENT) !== 0) there.push(region.start + page * PAGE);
-      if (!wanted) continue;
       const address = region.start + page * PAGE;
-      if ((top & (PRESENT | SWAPPED)) === 0) {
-        if (!binaries.has(region.path) || !region.path.startsWith("/")) continue;
-        const last = absent.at(-1);
-        if (last?.region === region && last.start + last.pages * PAGE === address) last.pages++;
-        else absent.push({ region, start: address, pages: 1 });
-        continue;
-      }
-      const last = runs.at(-1);
-      if (last !== undefined && last.start + last.pages * PAGE === address) last.pages++;
-      else runs.push({ start: address, pages: 1 });
+      if ((top & PRESENT) !== 0) there.push(address);
+      if (!wanted) continue;
+      if ((top & (PRESENT | SWAPPED)) !== 0) addPage(plan.present, region, address);
+      else if (inFile) addPage(plan.absent, region, address);
     }
-    resident.push(Float64Array.from(there));
+    plan.resident.push(Float64Array.from(there));
   }
-  const copied = runs.reduce((sum, { pages }) => sum + pages, 0);
-  const total = absent.reduce((sum, { pages }) => sum + pages, copied);
-  const buffer = new ArrayBuffer(total * PAGE);
-  const addresses = new Float64Array(total);
-  const bytes = new Uint8Array(buffer);
+  plan.presentPages = pagesOf(plan.present);
+  return plan;
+}
+
+function addPage(runs: Run[], region: Region, address: number): void {
+  const last = runs.at(-1);
+  if (last?.region === region && last.start + last.pages * PAGE === address) last.pages++;
+  else runs.push({ region, start: address, pages: 1 });
+}
+
+function pagesOf(runs: readonly Run[]): number {
+  return runs.reduce((sum, { pages }) => sum + pages, 0);
+}
+
+/** Room for some pages more than that, every page of it written to. */
+function touched(pages: number): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(Math.ceil(pages * 1.05 + 64) * PAGE);
+  for (let at = 0; at < bytes.length; at += PAGE) bytes[at] = 1;
+  return bytes;
+}
+
+function copyPresent(plan: Plan, memory: number, buffer: Uint8Array<ArrayBuffer>): Copied {
+  const bytes = plan.presentPages * PAGE <= buffer.length ? buffer : new Uint8Array(plan.presentPages * PAGE);
   let at = 0;
-  for (const { start, pages } of runs) {
-    for (let page = 0; page < pages; page++) addresses[at + page] = start + page * PAGE;
-    readAt(memory, bytes.subarray(at * PAGE, (at + pages) * PAGE), start);
-    at += pages;
+  for (const { start, pages } of plan.present) {
+    const into = bytes.subarray(at, at + pages * PAGE);
+    into.fill(0, readAt(memory, into, start));
+    at += pages * PAGE;
   }
-  for (const { region, start, pages } of absent) {
-    for (let page = 0; page < pages; page++) addresses[at + page] = start + page * PAGE;
-    const offset = region.offset + (start - region.start);
-    readFilePart(`/proc/${pid}/root${region.path}`, bytes.subarray(at * PAGE, (at + pages) * PAGE), offset);
-    at += pages;
-  }
-  const vmRss = parseStatus(readText(`/proc/${pid}/status`) ?? "").rss;
-  return { image: new Image(regions, buffer, addresses, resident), bytes: copied * PAGE, vmRss };
+  return { plan, bytes, vmRss: NaN };
 }
 
 /**
  * A page of a binary that the process never touched, or that its kernel took back, is what the file says: a private page that was written to is
  * present or swapped. A copy made by clone() begins with none of them. Reading them through the process would make them resident there.
  */
-function readFilePart(path: string, into: Uint8Array, offset: number): void {
+function withFilePages({ plan, bytes: present }: Copied, root: string): Image {
+  const { regions, resident, absent, presentPages } = plan;
+  const total = presentPages + pagesOf(absent);
+  const roomy = total * PAGE <= present.length;
+  const bytes = roomy ? present.subarray(0, total * PAGE) : new Uint8Array(total * PAGE);
+  if (!roomy) bytes.set(present.subarray(0, presentPages * PAGE));
+  const addresses = new Float64Array(total);
+  let page = 0;
+  for (const { start, pages } of [...plan.present, ...absent])
+    for (let i = 0; i < pages; i++) addresses[page++] = start + i * PAGE;
+  let at = presentPages * PAGE;
+  for (const { region, start, pages } of absent) {
+    const into = bytes.subarray(at, at + pages * PAGE);
+    into.fill(0, readFilePart(root + region.path, into, region.offset + (start - region.start)));
+    at += pages * PAGE;
+  }
+  return new Image(regions, bytes.buffer, addresses, resident);
+}
+
+/** Bytes read; 0 when the file is gone: its pages are then as if they had never been read. */
+function readFilePart(path: string, into: Uint8Array, offset: number): number {
   try {
     const fd = openSync(path, "r");
-    readAt(fd, into, offset);
-    closeSync(fd);
+    try {
+      return readAt(fd, into, offset);
+    } finally {
+      closeSync(fd);
+    }
   } catch {
-    // The file is gone: the page stays 0, as one that was never read.
+    return 0;
   }
 }
 
-/** Reads as much as there is; a page that went meanwhile stays 0. */
+/** Bytes read: less than asked for when a page went meanwhile. */
 function readAt(fd: number, into: Uint8Array, position: number): number {
   const PIECE = 16 * 2 ** 20;
   let got = 0;

@@ -13,10 +13,16 @@
  *       (PID RECORDER) as the bytes they were: JavaScript strings cannot hold every file name. This process outlives a killed
  *       recorder and never stands in the way of signals: it blocks them all.
  *
+ *   tidegauge-launch hold PID
+ *       Make every thread of a process stand still until standard input ends: "held" when they do, "refused ERRNO" when they cannot be
+ *       made to, and at the end "released NANOSECONDS", how long it took. By ptrace (PTRACE_SEIZE), which neither the process's parent nor its
+ *       shell sees, unlike SIGSTOP; and since the kernel lets go of what a tracer held when the tracer dies, nobody can leave it standing.
+ *
  *   tidegauge-launch clock
  *       What reading the time costs on this machine: "TICK MONOTONIC", nanoseconds a call. The agent reads the processor's tick.
  */
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -24,6 +30,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -174,7 +181,11 @@ static void take_bytes(const char *recorder, size_t tail, char **argv) {
     if (items && tail <= count && tail <= argc) memcpy(argv + argc - tail, items + count - tail, tail * sizeof *argv);
 }
 
+/* TIDEGAUGE_ROOT: which process of the run is its root; descendants inherit the variable, not the PID. */
 static void set_environment(const char *preload, const char *folder) {
+    char root[16];
+    snprintf(root, sizeof root, "%d", (int)getpid());
+    setenv("TIDEGAUGE_ROOT", root, 1);
     if (*preload) {
         const char *others = getenv("LD_PRELOAD");
         char *value;
@@ -256,6 +267,79 @@ static uint64_t monotonic(void) {
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
+enum { LONGEST_WAIT_MS = 2000, MOST_THREADS = 65536 };
+
+/* A thread that is held, and the signal that it was about to take, which it takes when it is let go. */
+struct held {
+    pid_t thread;
+    int signal;
+};
+
+/* 0: it stands still, or has ended (thread 0); else an errno. */
+static int hold_thread(pid_t thread, struct held *held) {
+    *held = (struct held){0, 0};
+    if (ptrace(PTRACE_SEIZE, thread, NULL, NULL) < 0) return errno == ESRCH ? 0 : errno;
+    if (ptrace(PTRACE_INTERRUPT, thread, NULL, NULL) < 0) return errno == ESRCH ? 0 : errno;
+    held->thread = thread;
+    for (int ms = 0; ms < LONGEST_WAIT_MS * 10; ms++) {
+        int status;
+        pid_t got = waitpid(thread, &status, __WALL | WNOHANG);
+        if (got == thread && WIFSTOPPED(status)) {
+            /* Above bit 16 stands the event: PTRACE_INTERRUPT's own stop, or a group stop, carries no signal to hand on. */
+            held->signal = status >> 16 ? 0 : WSTOPSIG(status);
+            return 0;
+        }
+        if (got != 0) {
+            held->thread = 0;
+            return 0;
+        }
+        nanosleep(&(struct timespec){0, 100000}, NULL);
+    }
+    return EBUSY; /* it waits inside the kernel, for a disk or for the child of a vfork */
+}
+
+/* Threads can be born while others are being held: until a look at all of them finds none that is new. */
+static int hold_all(const char *pid, struct held *held, int *count) {
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%s/task", pid);
+    for (int found = 1; found > 0;) {
+        DIR *folder = opendir(path);
+        if (!folder) return ESRCH;
+        found = 0;
+        for (struct dirent *entry; (entry = readdir(folder));) {
+            pid_t thread = atoi(entry->d_name);
+            int known = thread <= 0;
+            for (int i = 0; i < *count && !known; i++) known = held[i].thread == thread;
+            if (known) continue;
+            if (*count == MOST_THREADS) return closedir(folder), E2BIG;
+            int failure = hold_thread(thread, &held[*count]);
+            if (failure) return closedir(folder), failure;
+            if (held[*count].thread) found++, ++*count;
+        }
+        closedir(folder);
+    }
+    return *count ? 0 : ESRCH;
+}
+
+static int hold(const char *pid) {
+    sigset_t all;
+    sigfillset(&all);
+    sigprocmask(SIG_SETMASK, &all, NULL);
+    static struct held held[MOST_THREADS];
+    int count = 0;
+    uint64_t start = monotonic();
+    int failure = hold_all(pid, held, &count);
+    char byte;
+    if (failure) printf("refused %d\n", failure);
+    else printf("held\n");
+    fflush(stdout);
+    while (!failure && read(0, &byte, 1) > 0) {
+    }
+    for (int i = 0; i < count; i++) ptrace(PTRACE_DETACH, held[i].thread, NULL, (void *)(intptr_t)held[i].signal);
+    if (!failure) printf("released %llu\n", (unsigned long long)(monotonic() - start));
+    return 0;
+}
+
 /* The best of some rounds: what disturbs a round only makes it longer. */
 static double cost(uint64_t (*read_clock)(void)) {
     enum { ROUNDS = 10, CALLS = 2000 };
@@ -274,6 +358,7 @@ static double cost(uint64_t (*read_clock)(void)) {
 int main(int argc, char **argv) {
     if (argc >= 3 && strcmp(argv[1], "before") == 0) return before(argv + 2);
     if (argc >= 10 && strcmp(argv[1], "program") == 0) return program(argv + 2);
+    if (argc == 3 && strcmp(argv[1], "hold") == 0) return hold(argv[2]);
     if (argc == 2 && strcmp(argv[1], "clock") == 0) return printf("%.1f %.1f\n", cost(tick), cost(monotonic)) < 0;
     fprintf(stderr, "tidegauge-launch is a part of tidegauge: run tidegauge\n");
     return 2;

@@ -25,7 +25,7 @@ export async function readFrozen(folder: string, pid: number): Promise<FrozenSna
     const text = readText(join(folder, last)) ?? "";
     if (parseSnapshotFileName(last)!.kind === "skip") return { objects: undefined, missing: text };
     const copy = Number(parsePairs(text).get("clone") ?? NaN);
-    const snapshot = snapshotFrom(await captureLive(copy, { stop: false }), false);
+    const snapshot = snapshotFrom(await captureLive(copy, { runs: false }), false);
     return { objects: snapshotTables(snapshot, ""), missing: "" };
   } catch (error) {
     return { objects: undefined, missing: reasonOf(error) };

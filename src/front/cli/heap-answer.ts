@@ -33,7 +33,6 @@ export interface HeapOptions {
   readonly heapsnapshot?: string;
   readonly retainedBy?: string;
   readonly values?: boolean;
-  readonly stop: boolean;
   readonly json?: boolean;
   readonly full?: boolean;
 }
@@ -80,7 +79,7 @@ async function snapshotFrom(target: string, options: HeapOptions): Promise<Snaps
     isProcess,
     exe: options.exe,
     values: options.values ?? false,
-    stop: options.stop,
+    launcher: installation.launcher,
   });
 }
 
@@ -111,7 +110,7 @@ function rowFor(snapshot: Snapshot, handle: string): number {
 function save(path: string, content: Uint8Array | string): void {
   if (existsSync(path)) throw new Failure(2, `cannot write ${path}: it exists already; name a new file`);
   try {
-    writeFileSync(path, content, { flag: "wx" });
+    writeFileSync(path, content, { flag: "wx", mode: 0o600 });
   } catch (error) {
     throw new Failure(statusOf(error), `cannot write ${path}: ${reasonOf(error)}`);
   }

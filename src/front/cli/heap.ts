@@ -20,7 +20,6 @@ export function register(program: Command): void {
     .option("--retained-by <handle>", "with --heapsnapshot: only what this object alone keeps")
     .option("--exe <file>", "the program of a core file, where it is not at its old place")
     .option("--values", "show short strings and numbers: heaps hold secrets, so not without asking")
-    .option("--no-stop", "do not stop the process: counts by type only")
     .option("--json", "print one JSON document (docs/json.md)")
     .option("--full", "everything, however long")
     .action(async (target: string, object: string | undefined, options: HeapOptions) => {
