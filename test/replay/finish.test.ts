@@ -239,7 +239,19 @@ describe("a damaged run", () => {
           if (!(error instanceof TideError || error instanceof Refusal)) throw error;
         }
       }),
-      { numRuns: 100 },
+      // The example: a chunk of a thread whose number is 2^32 - 1.
+      {
+        numRuns: 100,
+        examples: [
+          [
+            [
+              [0, 1, 8, 255, 4],
+              [0, 0, 9, 0, 1],
+            ],
+            null,
+          ],
+        ],
+      },
     );
   });
 });

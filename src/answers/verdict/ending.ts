@@ -19,8 +19,9 @@ export class Ending {
   waitingAtExit = -1;
   private others = 0;
   private readonly rootKind: Uint8Array;
-  /** By thread: 1 when the main program ran in it. */
-  private mainThreads = new Uint8Array(16);
+  /** Threads in which the main program ran, and the one in which it did last. Numbers of threads come from the file: they index nothing. */
+  private readonly mainThreads = new Set<number>();
+  private lastMain = -1;
 
   constructor(places: Places) {
     this.rootKind = places.rootKind;
@@ -30,7 +31,7 @@ export class Ending {
   isProgram(stack: number, thread: number, sequence: number): boolean {
     const kind = this.rootKind[stack]!;
     if (kind === ROOT.main) {
-      if (thread >= this.mainThreads.length || this.mainThreads[thread] === 0) this.startMain(thread, sequence);
+      if (thread !== this.lastMain) this.startMain(thread, sequence);
       return true;
     }
     if (this.firstBirth === 0) return true;
@@ -59,16 +60,12 @@ export class Ending {
 
   /** The main program ran in this thread. */
   isMain(thread: number): boolean {
-    return thread < this.mainThreads.length && this.mainThreads[thread] === 1;
+    return this.mainThreads.has(thread);
   }
 
   private startMain(thread: number, sequence: number): void {
-    if (thread >= this.mainThreads.length) {
-      const larger = new Uint8Array(thread * 2);
-      larger.set(this.mainThreads);
-      this.mainThreads = larger;
-    }
-    this.mainThreads[thread] = 1;
+    this.mainThreads.add(thread);
+    this.lastMain = thread;
     if (this.firstBirth === 0) this.firstBirth = sequence;
   }
 }
