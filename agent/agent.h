@@ -94,6 +94,7 @@ extern char g_folder[MAX_PATH];
 COLD void life_turn_off(enum off_reason reason);
 COLD void life_write_off(const char *why);
 uint32_t life_pid(void);
+uint64_t setting(const char *text, const char *key, uint64_t otherwise); /* a number of the settings file */
 
 /* ---- sys.c: system calls that cannot reach the program's allocator or its wrappers ---- */
 void *sys_map(size_t bytes);                       /* private, zero, not reserved; NULL when refused */
@@ -101,6 +102,8 @@ void *sys_map_shared(int fd, uint64_t offset, size_t bytes);
 void sys_unmap(void *p, size_t bytes);
 int sys_open(const char *path, int flags, int mode);
 long sys_read_file(const char *path, char *buffer, size_t size); /* bytes read, text ends with a NUL; -1 */
+char *put_text(char *to, const char *text);       /* appends; returns the end, without a NUL */
+char *put_number(char *to, uint64_t n);
 uint64_t sys_tick(void);
 uint64_t sys_clock(int clock);
 size_t sys_own_resident(void);                     /* resident bytes of everything that sys_map gave out */

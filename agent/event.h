@@ -24,9 +24,9 @@ struct header {
     uint32_t fork_pid, fork_ordinal;
     uint64_t fork_order, fork_nodes, fork_codes;
     uint64_t hwm_bytes, rss_bytes;
-    uint64_t snapshots, snapshot_ns, snapshot_worst_ns;
+    uint8_t zero[24];
     uint32_t fold_at;
-    uint8_t zero[512 - 252];
+    uint8_t more_zero[512 - 252];
     uint32_t exe_length;
     char exe[1020];
     uint32_t cwd_length;

@@ -42,23 +42,10 @@ void life_turn_off(enum off_reason reason) {
     h->state = STATE_OFF;
 }
 
-static char *put(char *to, const char *text) {
-    while (*text) *to++ = *text++;
-    return to;
-}
-static char *put_pid(char *to) {
-    char digits[12];
-    int count = 0;
-    uint32_t n = pid;
-    do digits[count++] = (char)('0' + n % 10); while (n /= 10);
-    while (count) *to++ = digits[--count];
-    return to;
-}
-
 /* PID.0.off: one line for the recorder, which tells the user why there are no lines. */
 void life_write_off(const char *why) {
     static char name[MAX_PATH + 64]; /* threads' stacks may be small; the text is the same whoever writes it */
-    char *p = put(put_pid(put(put(name, g_folder), "/")), ".0.off");
+    char *p = put_text(put_number(put_text(put_text(name, g_folder), "/"), pid), ".0.off");
     *p = 0;
     int fd = sys_open(name, O_WRONLY | O_CREAT | O_TRUNC, 0600);
     if (fd < 0) return;
@@ -67,7 +54,7 @@ void life_write_off(const char *why) {
     syscall(SYS_close, fd);
 }
 
-static uint64_t setting(const char *text, const char *key, uint64_t otherwise) {
+uint64_t setting(const char *text, const char *key, uint64_t otherwise) {
     size_t length = strlen(key);
     for (const char *line = text; line && *line; line = strchr(line, '\n'), line = line ? line + 1 : NULL)
         if (strncmp(line, key, length) == 0 && line[length] == '=') return strtoull(line + length + 1, NULL, 10);
@@ -79,7 +66,7 @@ static bool read_settings(void) {
     if (!folder || !*folder || strlen(folder) >= sizeof g_folder - 64) return false;
     strcpy(g_folder, folder);
     static char name[MAX_PATH + 64], text[2048];
-    *put(put(name, g_folder), "/settings") = 0;
+    *put_text(put_text(name, g_folder), "/settings") = 0;
     if (sys_read_file(name, text, sizeof text) < 0) return false; /* the run is over, or is not ours to see */
     const char *mode = strstr(text, "mode=");
     if (mode && strncmp(mode + 5, "exact", 5) == 0) g_settings.mode = MODE_EXACT;

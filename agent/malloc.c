@@ -92,7 +92,7 @@ static inline bool charge(size_t n) {
 static void born(struct slow *s, void *p, size_t n, const void *caller) {
     if (s->t) {
         slow_birth(s, p, n, DOMAIN_MALLOC, caller);
-        if (UNLIKELY((!g_python_settled || s->t->births == 1) && !g_python_through_malloc)) python_probe(); /* later one birth in 64 */
+        if (UNLIKELY(!g_python_settled || (s->t->births == 1 && !g_python_through_malloc))) python_probe(); /* later one birth in 64 */
     }
     slow_leave(s);
 }

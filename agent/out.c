@@ -44,18 +44,6 @@ static void lock(atomic_flag *flag) {
 }
 static void unlock(atomic_flag *flag) { atomic_flag_clear_explicit(flag, memory_order_release); }
 
-static char *put_text(char *to, const char *text) {
-    while (*text) *to++ = *text++;
-    return to;
-}
-static char *put_number(char *to, uint32_t n) {
-    char digits[12];
-    int count = 0;
-    do digits[count++] = (char)('0' + n % 10); while (n /= 10);
-    while (count) *to++ = digits[--count];
-    return to;
-}
-
 static struct clock_triple now_triple(void) {
     return (struct clock_triple){ sys_tick(), sys_clock(CLOCK_MONOTONIC), sys_clock(CLOCK_REALTIME) };
 }

@@ -265,6 +265,7 @@ void python_probe(void) {
     if (starting ? syscall(SYS_gettid) != (long)life_pid() : !holds_gil()) return;
     g_python_settled = !starting;
     if (!starting) snapshot_python_is_up();
+    if (g_python_through_malloc) return;
     allocator top, bottom;
     get_allocator(OBJ, &top);
     if (top.malloc == late_malloc && bottom_of(RAW).malloc != raw.malloc) install(RAW, true); /* from 3.15 on mimalloc serves this domain too */

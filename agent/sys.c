@@ -85,6 +85,18 @@ uint64_t sys_clock(int clock) {
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
+char *put_text(char *to, const char *text) {
+    while (*text) *to++ = *text++;
+    return to;
+}
+char *put_number(char *to, uint64_t n) {
+    char digits[24];
+    int count = 0;
+    do digits[count++] = (char)('0' + n % 10); while (n /= 10);
+    while (count) *to++ = digits[--count];
+    return to;
+}
+
 /* A cheap clock of unknown but constant rate; the reader interpolates between the (tick, ns) pairs in the header. */
 uint64_t sys_tick(void) {
 #if defined(__x86_64__)

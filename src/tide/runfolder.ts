@@ -162,10 +162,10 @@ export function parseAgentFileName(name: string): AgentFile | undefined {
 /** A frozen copy of a process that waits to be read, or the reason that there is none. undefined: the name is of neither. */
 export function parseSnapshotFileName(
   name: string,
-): { pid: number; ordinal: number; kind: "snap" | "skip" } | undefined {
+): { name: string; pid: number; ordinal: number; kind: "snap" | "skip" } | undefined {
   const match = /^([1-9]\d{0,9})\.(0|[1-9]\d{0,9})\.(snap|skip)$/.exec(name);
   if (!match) return undefined;
-  return { pid: Number(match[1]), ordinal: Number(match[2]), kind: match[3] as "snap" | "skip" };
+  return { name, pid: Number(match[1]), ordinal: Number(match[2]), kind: match[3] as "snap" | "skip" };
 }
 
 export const TIMELINE_ROW_BYTES = 64;

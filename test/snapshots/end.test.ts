@@ -2,7 +2,8 @@
 import { expect, test } from "vitest";
 import { readdirSync } from "node:fs";
 import { interpreter, MINORS } from "../interpreters.ts";
-import { call, folderWith, python } from "../run/support.ts";
+import { spawnSync } from "node:child_process";
+import { call, folderWith, python, tidegauge } from "../run/support.ts";
 
 const KEEPS = `
 class Row:
@@ -29,10 +30,15 @@ function heapOf(folder: string): HeapAnswer {
   return JSON.parse(stdout) as HeapAnswer;
 }
 
-function record(text: string, command = python) {
+function record(text: string, command = python, env: NodeJS.ProcessEnv = {}) {
   const folder = folderWith({ "program.py": text });
   const words = ["run", "-q", "-o", "out.tide", "--snapshots", "end", "--python", command, "program.py"];
-  return { folder, ...call(words, { cwd: folder }) };
+  return { folder, ...call(words, { cwd: folder, env: { ...process.env, ...env } }) };
+}
+
+function notMeasured(folder: string): string {
+  const { stdout } = call(["explain", "out.tide", "--json"], { cwd: folder });
+  return (JSON.parse(stdout) as { recording: { notMeasured: string[] } }).recording.notMeasured.join("\n");
 }
 
 for (const minor of MINORS) {
@@ -86,8 +92,19 @@ test("a program that is killed has none, and the recording says so", () => {
   const { folder, status } = record(`${KEEPS}\nimport os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n`);
   expect(status).toBe(137);
   expect(readdirSync(folder).toSorted()).toEqual(["out.tide", "program.py"]);
-  const { stdout } = call(["explain", "out.tide", "--json"], { cwd: folder });
-  expect(
-    JSON.stringify((JSON.parse(stdout) as { recording: { notMeasured: string[] } }).recording.notMeasured),
-  ).toContain("did not come to an orderly end");
+  expect(notMeasured(folder)).toContain("did not come to an orderly end");
+});
+
+test("where everything comes from malloc, too", () => {
+  const { folder } = record(KEEPS, python, { PYTHONMALLOC: "malloc" });
+  expect(heapOf(folder).types.find(({ name }) => name === "Row")?.count).toBe(3000);
+});
+
+test("a memory limit without room for a copy: none is made, and the recording says why", () => {
+  const folder = folderWith({ "program.py": "kept = bytearray(b'x') * 900_000_000" });
+  const words = `run -q -o out.tide --snapshots end --python ${python} program.py`.split(" ");
+  const limited = ["-c", 'ulimit -v 1700000; exec "$0" "$@"', tidegauge, ...words];
+  const { status, stderr } = spawnSync("sh", limited, { cwd: folder, encoding: "utf8" });
+  expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+  expect(notMeasured(folder)).toContain("the memory limit leaves no room for a copy of the program");
 });

@@ -83,10 +83,7 @@ function withObjects(tables: Tables, frozen: FrozenSnapshot | undefined): Tables
   if (frozen === undefined) return tables;
   const { objects, missing } = frozen;
   if (!objects) {
-    const sentences = tableBuilder("notMeasured");
-    for (const text of tables.notMeasured.text) sentences.push({ text });
-    sentences.push({ text: `The objects at the program's end: ${missing}.` });
-    return { ...tables, notMeasured: sentences.finish() };
+    return { ...tables, notMeasured: withSentences(tables, [`The objects at the program's end: ${missing}.`]) };
   }
   const facts = tableBuilder("facts");
   const known = new Set(tables.facts.key);
@@ -95,7 +92,18 @@ function withObjects(tables: Tables, frozen: FrozenSnapshot | undefined): Tables
       if (from === tables.facts || !known.has(key)) facts.push({ key, text: from.text[i]!, number: from.number[i]! });
     });
   }
-  return { ...tables, ...objects, facts: facts.finish(), notMeasured: tables.notMeasured };
+  return {
+    ...tables,
+    ...objects,
+    facts: facts.finish(),
+    notMeasured: withSentences(tables, objects.notMeasured!.text),
+  };
+}
+
+function withSentences({ notMeasured }: Tables, sentences: readonly string[]): Tables["notMeasured"] {
+  const builder = tableBuilder("notMeasured");
+  for (const text of [...notMeasured.text, ...sentences]) builder.push({ text });
+  return builder.finish();
 }
 
 /** The tables of a run folder, without writing anything. */

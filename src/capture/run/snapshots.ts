@@ -18,15 +18,18 @@ export interface FrozenSnapshot {
 
 /** The last copy of a process, as tables of a recording. Every copy of the run ends here, whatever comes of it. */
 export async function readFrozen(folder: string, pid: number): Promise<FrozenSnapshot> {
-  const names = readdirSync(folder).filter((name) => parseSnapshotFileName(name)?.pid === pid);
-  const last = names.toSorted((a, b) => parseSnapshotFileName(b)!.ordinal - parseSnapshotFileName(a)!.ordinal)[0];
+  const files = readdirSync(folder).flatMap((name) => parseSnapshotFileName(name) ?? []);
+  const [last] = files.filter((file) => file.pid === pid).toSorted((a, b) => b.ordinal - a.ordinal);
   try {
     if (last === undefined) return { objects: undefined, missing: "the program did not come to an orderly end" };
-    const text = readText(join(folder, last)) ?? "";
-    if (parseSnapshotFileName(last)!.kind === "skip") return { objects: undefined, missing: text };
-    const copy = Number(parsePairs(text).get("clone") ?? NaN);
-    const snapshot = snapshotFrom(await captureLive(copy, { runs: false }), false);
-    return { objects: snapshotTables(snapshot, ""), missing: "" };
+    const text = readText(join(folder, last.name)) ?? "";
+    if (last.kind === "skip") return { objects: undefined, missing: text };
+    const told = parsePairs(text);
+    const copy = Number(told.get("clone") ?? NaN);
+    if (Number.isNaN(copy)) return { objects: undefined, missing: "where its copy is could not be written down" };
+    const target = await captureLive(copy, { runs: false });
+    target.stopMilliseconds = Number(told.get("stopped") ?? NaN) / 1e6;
+    return { objects: snapshotTables(snapshotFrom(target, false), ""), missing: "" };
   } catch (error) {
     return { objects: undefined, missing: reasonOf(error) };
   } finally {
