@@ -1,7 +1,7 @@
 /** The first answer as text: what happened in two lines, what to do in the next five, the rest below. */
 import { formatCount, formatEstimate, formatInterval } from "../../base/format.ts";
 import type { Amount, ExplainAnswer } from "../../answers/index.ts";
-import { INDENT, findingLines, headLines, shownSite, sourceColumn } from "./text-parts.ts";
+import { INDENT, findingLines, headLines, inParagraphs, onOneScreen, shownSite, sourceColumn } from "./text-parts.ts";
 import { processLines } from "./text-processes.ts";
 import {
   clean,
@@ -18,7 +18,7 @@ import {
 } from "./text.ts";
 import type { Painter, TextOptions } from "./text.ts";
 
-/** How much of each part is shown. The first row of SIZES that fits on the screen wins. */
+/** How much of each part is shown. */
 interface Size {
   readonly suspects: number;
   readonly healthy: number;
@@ -27,7 +27,6 @@ interface Size {
   readonly unknown: number;
 }
 
-const SCREEN_LINES = 40;
 const SIZES: readonly Size[] = [
   { suspects: 5, healthy: 3, owners: 4, processes: 8, unknown: 4 },
   { suspects: 4, healthy: 3, owners: 3, processes: 6, unknown: 3 },
@@ -45,13 +44,11 @@ const EVERYTHING: Size = {
 
 /** The whole answer: at most 40 lines unless `full`. */
 export function renderExplain(answer: ExplainAnswer, options: TextOptions): string {
-  if (options.full) return finishText(explainLines(answer, EVERYTHING, options), options);
-  let lines: string[] = [];
-  for (const size of SIZES) {
-    lines = explainLines(answer, size, options);
-    if (lines.length <= SCREEN_LINES) break;
-  }
-  return finishText(lines, options);
+  const sizes = options.full ? [EVERYTHING] : SIZES;
+  return finishText(
+    onOneScreen(sizes, (size) => explainLines(answer, size, options)),
+    options,
+  );
 }
 
 function explainLines(answer: ExplainAnswer, size: Size, options: TextOptions): string[] {
@@ -70,16 +67,6 @@ function explainLines(answer: ExplainAnswer, size: Size, options: TextOptions): 
     ],
   ];
   return inParagraphs(sections);
-}
-
-/** Sections that have lines, with an empty line between them. */
-function inParagraphs(sections: readonly (readonly string[])[]): string[] {
-  const lines: string[] = [];
-  for (const section of sections.filter(({ length }) => length > 0)) {
-    if (lines.length > 0) lines.push("");
-    lines.push(...section);
-  }
-  return lines;
 }
 
 /** A part of the peak that a person would care about. */

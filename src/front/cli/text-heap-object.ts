@@ -1,8 +1,9 @@
 /** One object, all objects of a type, or what would go with some, as text. */
 import { formatBytes, formatCount } from "../../base/format.ts";
 import type { Neighbour, ObjectAnswer, TypeAnswer, WithoutAnswer } from "../../answers/index.ts";
-import { heapHead, paragraphs, row, shownHolder } from "./text-heap.ts";
-import { clean, cut, hanging, padEnd, padStart, painter } from "./text.ts";
+import { heapHead, row, shownHolder } from "./text-heap.ts";
+import { inParagraphs } from "./text-parts.ts";
+import { clean, cut, finishText, hanging, padEnd, padStart, painter } from "./text.ts";
 import type { Painter, TextOptions } from "./text.ts";
 
 const INDENT = 24;
@@ -19,8 +20,8 @@ export function renderObject(answer: ObjectAnswer, options: TextOptions): string
     answer.place === null ? "" : `defined at ${answer.place}`,
     answer.address === null ? "" : `at ${answer.address}`,
   ].filter((fact) => fact !== "");
-  return paragraphs(
-    [
+  return finishText(
+    inParagraphs([
       heapHead(answer, null, width, paint),
       [
         paint("bold", cut(`${answer.id}  ${clean(title)}`, width)),
@@ -37,7 +38,7 @@ export function renderObject(answer: ObjectAnswer, options: TextOptions): string
               cut(`${padStart(formatBytes(bytes), 17)}${padStart(formatCount(count), 10)}  ${clean(type)}`, width),
             ),
           ],
-    ],
+    ]),
     options,
   );
 }
@@ -63,8 +64,8 @@ export function renderType(answer: TypeAnswer, options: TextOptions): string {
   const paint = painter(options.color);
   const { width } = options;
   const name = answer.module === "" || answer.module === "builtins" ? answer.name : `${answer.module}.${answer.name}`;
-  return paragraphs(
-    [
+  return finishText(
+    inParagraphs([
       heapHead(answer, null, width, paint),
       hanging(
         "",
@@ -90,7 +91,7 @@ export function renderType(answer: TypeAnswer, options: TextOptions): string {
           row(id, retainedBytes, "", paint("cyan", shownHolder(holder, width - INDENT))),
         ),
       ],
-    ],
+    ]),
     options,
   );
 }
@@ -98,8 +99,8 @@ export function renderType(answer: TypeAnswer, options: TextOptions): string {
 export function renderWithout(answer: WithoutAnswer, options: TextOptions): string {
   const paint = painter(options.color);
   const { width } = options;
-  return paragraphs(
-    [
+  return finishText(
+    inParagraphs([
       heapHead(answer, null, width, paint),
       hanging("", answer.claim, width),
       answer.alone.map(({ id, type, retainedBytes, holder }) =>
@@ -113,7 +114,7 @@ export function renderWithout(answer: WithoutAnswer, options: TextOptions): stri
       answer.byType.map(({ type, count, bytes }) =>
         cut(`${padStart(formatBytes(bytes), 17)}${padStart(formatCount(count), 10)}  ${clean(type)}`, width),
       ),
-    ],
+    ]),
     options,
   );
 }

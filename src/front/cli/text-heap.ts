@@ -1,14 +1,14 @@
 /** All objects of a process as text: who keeps the memory, of which types, in which arrays, what could be saved, where the RSS is. */
 import { formatBytes, formatCount, formatSeconds, formatShare, plural } from "../../base/format.ts";
 import type { AboutHeap, HeapAnswer, HeapDiffAnswer, LedgerNode } from "../../answers/index.ts";
-import { shownCommand } from "./text-parts.ts";
+import { inParagraphs, onOneScreen, shownCommand } from "./text-parts.ts";
 import { clean, cut, finishText, hanging, padEnd, padStart, painter, textWidth, typed } from "./text.ts";
 import type { Painter, TextOptions } from "./text.ts";
 
 /** Columns before a path: handle, size, share. */
 const INDENT = 22;
 
-/** How much of each part is shown. The first row of SIZES that fits on the screen wins. */
+/** How much of each part is shown. */
 interface Size {
   readonly holders: number;
   readonly types: number;
@@ -16,7 +16,6 @@ interface Size {
   readonly savings: number;
 }
 
-const SCREEN_LINES = 40;
 const SIZES: readonly Size[] = [
   { holders: 5, types: 8, arrays: 4, savings: 4 },
   { holders: 4, types: 6, arrays: 3, savings: 3 },
@@ -28,37 +27,26 @@ const EVERYTHING: Size = { holders: Infinity, types: Infinity, arrays: Infinity,
 
 /** The whole answer: at most 40 lines unless `full`. */
 export function renderHeap(answer: HeapAnswer, options: TextOptions): string {
-  if (options.full) return heapText(answer, EVERYTHING, options);
-  const texts = SIZES.map((size) => heapText(answer, size, options));
-  return texts.find((text) => text.split("\n").length - 1 <= SCREEN_LINES) ?? texts.at(-1)!;
-}
-
-function heapText(answer: HeapAnswer, size: Size, options: TextOptions): string {
-  const paint = painter(options.color);
-  const { width } = options;
-  return paragraphs(
-    [
-      heapHead(answer, answer.stopMilliseconds, width, paint),
-      hanging("", answer.claim, width),
-      holderLines(answer, size.holders, options, paint),
-      typeLines(answer, size.types, width, paint),
-      arrayLines(answer, size.arrays, width, paint),
-      savingLines(answer, size.savings, width, paint),
-      [...stateLines(answer, width), ...ledgerLines(answer, options), ...trustLines(answer, width)],
-      nextLines(answer, options),
-    ],
+  const sizes = options.full ? [EVERYTHING] : SIZES;
+  return finishText(
+    onOneScreen(sizes, (size) => heapLines(answer, size, options)),
     options,
   );
 }
 
-/** Sections that have lines, with an empty line between them. */
-export function paragraphs(sections: readonly (readonly string[])[], options: TextOptions): string {
-  const lines: string[] = [];
-  for (const section of sections.filter(({ length }) => length > 0)) {
-    if (lines.length > 0) lines.push("");
-    lines.push(...section);
-  }
-  return finishText(lines, options);
+function heapLines(answer: HeapAnswer, size: Size, options: TextOptions): string[] {
+  const paint = painter(options.color);
+  const { width } = options;
+  return inParagraphs([
+    heapHead(answer, answer.stopMilliseconds, width, paint),
+    hanging("", answer.claim, width),
+    holderLines(answer, size.holders, options, paint),
+    typeLines(answer, size.types, width, paint),
+    arrayLines(answer, size.arrays, width, paint),
+    savingLines(answer, size.savings, width, paint),
+    [...stateLines(answer, width), ...ledgerLines(answer, options), ...trustLines(answer, width)],
+    nextLines(answer, options),
+  ]);
 }
 
 /** Which process, which interpreter, how long it stood still. */
@@ -194,8 +182,8 @@ function nextLines({ holders, types }: HeapAnswer, options: TextOptions): string
 export function renderHeapDiff(answer: HeapDiffAnswer, options: TextOptions): string {
   const paint = painter(options.color);
   const { width } = options;
-  return paragraphs(
-    [
+  return finishText(
+    inParagraphs([
       heapHead(answer, null, width, paint),
       hanging("", answer.claim, width),
       answer.types.length === 0
@@ -218,7 +206,7 @@ export function renderHeapDiff(answer: HeapDiffAnswer, options: TextOptions): st
                 `${padEnd(id ?? "gone", 9)}${padStart(change(bytesBefore, bytesAfter), 10)}  ${isNew ? "new: " : ""}${paint("cyan", shownHolder(holder, width - 26))}`,
             ),
           ],
-    ],
+    ]),
     options,
   );
 }

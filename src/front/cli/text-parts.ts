@@ -143,3 +143,25 @@ function claimOf(report: SiteReport): string {
   if (report.processes < 2) return report.claim;
   return `${report.claim} (process ${report.pid}; the line ran in ${formatCount(report.processes)} processes)`;
 }
+
+/** Sections that have lines, with an empty line between them. */
+export function inParagraphs(sections: readonly (readonly string[])[]): string[] {
+  const lines: string[] = [];
+  for (const section of sections.filter(({ length }) => length > 0)) {
+    if (lines.length > 0) lines.push("");
+    lines.push(...section);
+  }
+  return lines;
+}
+
+const SCREEN_LINES = 40;
+
+/** The lines for the first of some sizes (how much of each part is shown) with which they fit on a screen; else for the last. */
+export function onOneScreen<Size>(sizes: readonly Size[], draw: (size: Size) => string[]): string[] {
+  let lines: string[] = [];
+  for (const size of sizes) {
+    lines = draw(size);
+    if (lines.length <= SCREEN_LINES) break;
+  }
+  return lines;
+}

@@ -8,6 +8,8 @@
  * threads, frames, interpreters, libraries), rows <= `roots`; every row after them is an object or a native block.
  */
 
+import type { HeapColumns } from "../../tide/snapshot.ts";
+
 export { NONE } from "../../base/brand.ts";
 
 export const SUPER_ROOT = 0;
@@ -114,62 +116,8 @@ export const NAMED_KINDS: ReadonlySet<number> = new Set([
   EdgeKind.nameKey,
 ]);
 
-export interface HeapTable {
-  readonly count: number;
-  /** last row that is a root node */
-  readonly roots: number;
-  /** 0 for rows that are no memory */
-  readonly address: Float64Array;
-  /** row of `types`; 0 for rows that are no object */
-  readonly type: Uint32Array;
-  /** what the allocator gave: the own block, with the blocks that only it owns (a list's items, a dict's keys, an array's buffer) */
-  readonly bytes: Float64Array;
-  /** -1: immortal, or not counted */
-  readonly refcount: Int32Array;
-  readonly kind: Uint8Array;
-  readonly flags: Uint8Array;
-  /** count + 1 */
-  readonly firstEdge: Uint32Array;
-  readonly edgeTo: Uint32Array;
-  readonly edgeLabel: Uint32Array;
-  /** name: qualified within the module; module: "" unknown. Row 0 is the type of native blocks. */
-  readonly types: { readonly name: string[]; readonly module: string[] };
-  readonly names: string[];
-  /**
-   * Rows with a name of their own, sorted by row: root nodes, classes, functions, modules, generators, frames, code. name, file: rows
-   * of `names`, file NONE when there is none; line: 0 when there is none.
-   */
-  readonly named: {
-    readonly row: Uint32Array;
-    readonly name: Uint32Array;
-    readonly file: Uint32Array;
-    readonly line: Uint32Array;
-  };
-  /**
-   * Objects that are or show a buffer (ndarray, array.array, bytearray, memoryview, mmap …), sorted by row. dtype, shape: rows of `names`
-   * ("float64", "(1000, 3)"); bufferBytes: what it shows, part of the row's bytes only when base is NONE; base: row that owns the memory, NONE: itself.
-   */
-  readonly arrays: {
-    readonly row: Uint32Array;
-    readonly dtype: Uint32Array;
-    readonly shape: Uint32Array;
-    readonly bufferBytes: Float64Array;
-    readonly base: Uint32Array;
-  };
-  /** Containers with a limit, sorted by row. kind: a BoundKind; limit NaN: none; fill: entries now. */
-  readonly bounds: {
-    readonly row: Uint32Array;
-    readonly kind: Uint8Array;
-    readonly limit: Float64Array;
-    readonly fill: Float64Array;
-  };
-  /** Dicts, sets and lists of 1 KiB and more, sorted by row. used: entries; slots: entries that their memory has room for. */
-  readonly containers: { readonly row: Uint32Array; readonly used: Float64Array; readonly slots: Float64Array };
-  /** One a row, of str and bytes objects; 0 for other rows (a hash that is 0 is stored as 1). Equal type, bytes and hash: taken as equal. */
-  readonly contentHash: Uint32Array | undefined;
-  /** Short values (repr), only when asked for, sorted by row. */
-  readonly texts: { readonly row: Uint32Array; readonly text: string[] };
-}
+/** The columns as they are stored; what each means is said where they are declared. */
+export type HeapTable = HeapColumns;
 
 export const BoundKind = { lruCache: 0, deque: 1 } as const;
 export const BOUND_NAMES = ["lru_cache", "deque"] as const;
