@@ -1,7 +1,7 @@
 /** Which size is run next, on programs that are formulas. */
 import { describe, expect, test } from "vitest";
 import { fill, problemOf, runWords } from "../../src/capture/run/scale-command.ts";
-import { nextSize, type SizeLimits, type Tried } from "../../src/capture/run/scale-sizes.ts";
+import { nextSize, secondsAt, type SizeLimits, type Tried } from "../../src/capture/run/scale-sizes.ts";
 
 const MIB = 1024 ** 2;
 const FREE: SizeLimits = { most: 1e9, seconds: 600, spent: 0, bytes: 4096 * MIB };
@@ -22,6 +22,22 @@ function explore(peak: (n: number) => number, limits = FREE, seconds: (n: number
 }
 
 const visibleOf = (tried: readonly Tried[]) => tried.filter(({ peakBytes }) => peakBytes >= 13 * MIB);
+
+describe("the time of a larger run", () => {
+  const ran = (...times: [n: number, seconds: number][]): Tried[] =>
+    times.map(([n, seconds]) => ({ n, seconds, peakBytes: 10 * MIB, ended: true }));
+
+  test("is not a power that was read off noise", () => {
+    expect(secondsAt(ran([100_000, 0.4], [300_000, 0.7]), 50_000_000)).toBeLessThan(60);
+  });
+
+  test("grows as times that are more than noise did", () => {
+    // n^2 beyond a start of a second: at 4e4 it takes 161 s
+    const seconds = secondsAt(ran([100, 1], [1e4, 11], [2e4, 41]), 4e4);
+    expect(seconds).toBeGreaterThan(150);
+    expect(seconds).toBeLessThan(170);
+  });
+});
 
 describe("sizes are chosen", () => {
   test.each([

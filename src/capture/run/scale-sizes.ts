@@ -141,10 +141,17 @@ function bytesAt(grown: readonly Tried[], base: number, n: number): number {
   return base + (last.peakBytes - base) * (n / last.n) ** exponent;
 }
 
-/** What a run at n is likely to take: the last one's time beyond that of the smallest, grown as it grew last. */
+/** Equal runs differ by that much: starting, and whatever else the machine does. */
+const NOISE_SECONDS = 0.5;
+
+/**
+ * What a run at n is likely to take: the last one's time beyond that of the smallest, grown as times that are more than noise grew last. A
+ * power read off noise would forbid every larger run (0.4 s and 0.7 s look like n^3 beyond a start of 0.4 s).
+ */
 export function secondsAt(good: readonly Tried[], n: number): number {
   const last = good.at(-1)!;
   const idle = Math.min(...good.map((each) => each.seconds));
-  const exponent = Math.max(exponentOf(good.map((each) => [each.n, Math.max(each.seconds - idle, 0.01)])), 1);
+  const seen = good.filter((each) => each.seconds - idle > Math.max(NOISE_SECONDS, idle));
+  const exponent = Math.max(exponentOf(seen.map((each) => [each.n, each.seconds - idle])), 1);
   return idle + Math.max(last.seconds - idle, 0) * (n / last.n) ** exponent;
 }
