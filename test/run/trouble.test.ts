@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { execFileSync, spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
@@ -74,7 +75,7 @@ describe("limits of the shell", () => {
     const cwd = folderWith({ "program.py": "import resource; print(resource.getrlimit(resource.RLIMIT_AS)[0])" });
     const command = `ulimit -S -v 400000; exec "$0" run --json=answer.json --python ${python} program.py`;
     expect(execFileSync("bash", ["-c", command, tidegauge], { cwd, encoding: "utf8" })).toBe("409600000\n");
-    const answer = JSON.parse(execFileSync("cat", [join(cwd, "answer.json")], { encoding: "utf8" }));
+    const answer = JSON.parse(readFileSync(join(cwd, "answer.json"), "utf8"));
     expect(answer.peak.limitBytes).toBe(409600000);
   });
 

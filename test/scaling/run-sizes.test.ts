@@ -23,10 +23,10 @@ function explore(peak: (n: number) => number, limits = FREE, seconds: (n: number
 
 const visibleOf = (tried: readonly Tried[]) => tried.filter(({ peakBytes }) => peakBytes >= 13 * MIB);
 
-describe("the time of a larger run", () => {
-  const ran = (...times: [n: number, seconds: number][]): Tried[] =>
-    times.map(([n, seconds]) => ({ n, seconds, peakBytes: 10 * MIB, ended: true }));
+const ran = (...times: [n: number, seconds: number][]): Tried[] =>
+  times.map(([n, seconds]) => ({ n, seconds, peakBytes: 10 * MIB, ended: true }));
 
+describe("the time of a larger run", () => {
   test("is not a power that was read off noise", () => {
     expect(secondsAt(ran([100_000, 0.4], [300_000, 0.7]), 50_000_000)).toBeLessThan(60);
   });
