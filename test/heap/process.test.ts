@@ -121,11 +121,11 @@ test("a process that is held goes on when the reader is killed", async () => {
 test("its parent, a shell for example, is told of no stop", async () => {
   const parent = spawn("python3", ["-c", PARENT], { stdio: ["pipe", "pipe", "inherit"] });
   started.push(parent);
-  const lines: string[] = [];
-  parent.stdout!.on("data", (text: Buffer) => lines.push(...text.toString().trim().split("\n")));
+  let said = "";
+  parent.stdout!.on("data", (text: Buffer) => (said += text.toString()));
   const line = async (n: number): Promise<string> => {
-    while (lines.length <= n) await new Promise((resolve) => setTimeout(resolve, 5));
-    return lines[n]!;
+    while (said.split("\n").length <= n + 1) await new Promise((resolve) => setTimeout(resolve, 5));
+    return said.split("\n")[n]!;
   };
   await takeSnapshot(await line(0), options);
   parent.stdin!.write("\n");

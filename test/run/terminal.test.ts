@@ -68,6 +68,7 @@ sys.exit(7)`;
       ["wait", 0.3],
       ["type", CTRL_Z],
       ["see", "Stopped"],
+      ["see", "$ "], // what is typed before may be thrown away with the change of the terminal's settings
       ["type", "echo shell $((40 + 2))\n"],
       ["see", "shell 42"],
       ["type", "fg\n"],
@@ -88,6 +89,7 @@ sys.exit(7)`;
       ["see", "$ "],
       ["type", `${tidegauge} run -q --python ${python} program.py\n`],
       ["see", "Stopped"],
+      ["see", "$ "], // what is typed before may be thrown away with the change of the terminal's settings
       ["type", "fg\n"],
       ["see", "goes on"],
       ["type", "exit\n"],
