@@ -82,6 +82,37 @@ sys.exit(7)`;
     expect(status).toBe(43);
   });
 
+  test("Ctrl-Z: the program puts its things in order before the shell has the terminal", () => {
+    const text = `
+import os, signal, time
+def tidy(*_):
+    time.sleep(0.2)
+    print("in order", flush=True)
+    signal.signal(signal.SIGTSTP, signal.SIG_DFL)
+    os.kill(os.getpid(), signal.SIGTSTP)
+signal.signal(signal.SIGTSTP, tidy)
+print("ready", flush=True)
+while True:
+    time.sleep(0.01)
+    if signal.getsignal(signal.SIGTSTP) == signal.SIG_DFL:
+        break
+print("goes on")
+`;
+    const steps: Step[] = [
+      ["see", "$ "],
+      ["type", `${tidegauge} run -q --python ${python} program.py\n`],
+      ["see", "ready"],
+      ["type", CTRL_Z],
+      ["see", "in order"],
+      ["see", "Stopped"],
+      ["see", "$ "],
+      ["type", "fg\n"],
+      ["see", "goes on"],
+      ["type", "exit\n"],
+    ];
+    expect(inTerminal(text, steps, ["bash", "--norc", "--noprofile", "-i"]).failure).toBe(null);
+  });
+
   test("a program that stops itself gives the terminal back to the shell", () => {
     const text =
       "import os, signal; print('ready', flush=True); os.kill(os.getpid(), signal.SIGSTOP); print('goes on')";

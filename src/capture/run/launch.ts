@@ -180,10 +180,14 @@ function letGoOfPipes(): void {
 
 const FORWARDED = ["SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2"] as const;
 const FROM_TERMINAL = ["SIGINT", "SIGQUIT"] as const;
+/** A program that has not stopped after that time takes Ctrl-Z as a key like others. */
+const STOPPING_MILLISECONDS = 1000;
+const STOPPING_STEP_MILLISECONDS = 2;
 
 /**
  * Signals to the recorder go on to the program. A terminal sends Ctrl-C and Ctrl-\ to every process in the foreground, the program
- * included: those are not sent twice. SIGTSTP and its kin keep their usual meaning: Ctrl-Z stops recorder and program together.
+ * included: those are not sent twice. Ctrl-Z stops the program first and the recorder after it: the shell takes the terminal when the recorder
+ * has stopped, and a program that still puts the terminal's settings back (readline does) would change those of the shell, and eat a key.
  */
 function forwardSignals(): { to(pid: number): void; stop(): void } {
   let target = 0;
@@ -206,8 +210,21 @@ function forwardSignals(): { to(pid: number): void; stop(): void } {
   const sendIfStopped = (signal: NodeJS.Signals) => {
     if (isStopped(target)) send(signal);
   };
+  const stopAfterwards = () => {
+    if (!inForeground()) send("SIGTSTP");
+    let left = STOPPING_MILLISECONDS / STOPPING_STEP_MILLISECONDS;
+    const timer = setInterval(() => {
+      if (isStopped(target)) {
+        process.off("SIGTSTP", stopAfterwards);
+        process.kill(process.pid, "SIGTSTP");
+        process.on("SIGTSTP", stopAfterwards); // we go on here
+      } else if (--left > 0) return;
+      clearInterval(timer);
+    }, STOPPING_STEP_MILLISECONDS);
+  };
   for (const signal of FORWARDED) process.on(signal, send);
   process.on("SIGCONT", sendIfStopped);
+  process.on("SIGTSTP", stopAfterwards);
   for (const signal of FROM_TERMINAL) process.on(signal, sendUnlessTerminal);
   return {
     to(pid) {
@@ -217,6 +234,7 @@ function forwardSignals(): { to(pid: number): void; stop(): void } {
     stop() {
       for (const signal of FORWARDED) process.off(signal, send);
       process.off("SIGCONT", sendIfStopped);
+      process.off("SIGTSTP", stopAfterwards);
       for (const signal of FROM_TERMINAL) process.off(signal, sendUnlessTerminal);
     },
   };
